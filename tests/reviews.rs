@@ -5,8 +5,12 @@
 mod calls;
 #[path = "reviews/edges.rs"]
 mod edges;
+#[path = "reviews/hard.rs"]
+mod hard;
 #[path = "reviews/kit.rs"]
 mod kit;
+#[path = "reviews/outage.rs"]
+mod outage;
 #[path = "reviews/reverts.rs"]
 mod reverts;
 

@@ -126,7 +126,8 @@ impl Room {
     /// Calls the API of the forge at a path below the repository.
     pub async fn call(&self, method: Method, rest: &str, body: &Value) -> anyhow::Result<Value> {
         let path = format!("repos/{}/{rest}", self.path_at_forge());
-        self.shared.env.forge.api(method, &path, body).await
+        let path = path.trim_end_matches('/');
+        self.shared.env.forge.api(method, path, body).await
     }
 
     /// Opens a pull request of a branch; its number.
@@ -205,10 +206,11 @@ impl Room {
         self.status(commit).await
     }
 
-    /// Merges a pull request; the commit that the base got.
+    /// Merges a pull request and deletes its branch; the commit that the base got.
     pub async fn merge(&self, number: i64) -> anyhow::Result<String> {
+        let wish = json!({"Do": "merge", "delete_branch_after_merge": true});
         eventually(SOON, "the forge to merge", || async {
-            self.call(Method::POST, &format!("pulls/{number}/merge"), &json!({"Do": "merge"})).await?;
+            self.call(Method::POST, &format!("pulls/{number}/merge"), &wish).await?;
             Ok(true)
         })
         .await?;

@@ -1,8 +1,8 @@
 //! A revision that fails gets a pull request that reverts it, which is closed when a newer revision is healthy.
 
 use anyhow::{Context as _, bail};
-use holdfast_tests::eventually;
 use holdfast_tests::shared::{SOON, config_map, run};
+use holdfast_tests::{eventually, sync};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -25,8 +25,15 @@ async fn revert(room: &Room) -> anyhow::Result<Value> {
 #[test]
 fn a_failed_revision_gets_a_revert_that_mends_it_or_is_closed_by_a_newer_one() -> anyhow::Result<()> {
     run(AGENT, |shared| async move {
-        let wish = Wish { sync: json!({"rollback": {"pullRequest": "OnFailure"}}), ..Wish::default() };
+        let signing = json!({"author": {"name": "Robot", "email": "robot@example.com"}, "signing": {"secretRef": {"name": "key"}}});
+        let wish = Wish {
+            sync: json!({"rollback": {"pullRequest": "OnFailure"}}),
+            repository: json!({"commit": signing}),
+            ..Wish::default()
+        };
         let room = Room::set(shared, "reviews-revert", &[("a", "one"), ("b", "one")], &wish).await?;
+        let key = shared.env.forge.deploy_key(&room.git, false).await?;
+        shared.env.cluster.apply(&sync::secret("reviews-revert", "key", &[("identity", &key)])).await?;
         let broken = room
             .git
             .commit(&[("a.yaml", "kind: [ConfigMap\n"), ("c.yaml", &config_map("c", "new"))], "Break")?;
@@ -37,6 +44,12 @@ fn a_failed_revision_gets_a_revert_that_mends_it_or_is_closed_by_a_newer_one() -
         }
         assert_eq!((&pull["state"], &pull["merged"]), (&json!("open"), &json!(false)), "{pull}");
         let number = pull["number"].as_i64().context("a number")?;
+        let head = pull["head"]["ref"].as_str().context("it has a branch")?;
+        room.git.git(&["fetch", "--quiet", &room.git.push_url, head])?;
+        let commit = room.git.git(&["cat-file", "commit", "FETCH_HEAD"])?;
+        for part in ["author Robot <robot@example.com>", "gpgsig -----BEGIN SSH SIGNATURE-----"] {
+            assert!(commit.contains(part), "{part}: {commit}");
+        }
         // It is previewed like any other, and mends the Sync when somebody merges it.
         room.says(number, "Holdfast").await?;
         let merged = room.merge(number).await?;
@@ -62,6 +75,36 @@ fn a_failed_revision_gets_a_revert_that_mends_it_or_is_closed_by_a_newer_one() -
         let path = format!("pulls/{}", second["number"]);
         let closed = room.call(Method::GET, &path, &Value::Null).await?;
         assert_eq!((&closed["state"], &closed["merged"]), (&json!("closed"), &json!(false)), "{closed}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_revert_shows_the_events_of_objects_that_are_not_healthy() -> anyhow::Result<()> {
+    run(AGENT, |shared| async move {
+        let wish = Wish { sync: json!({"rollback": {"pullRequest": "OnFailure"}}), ..Wish::default() };
+        let room = Room::set(shared, "reviews-events", &[("a", "one")], &wish).await?;
+        let event = |object: &str, message: &str| {
+            json!({"apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "BackOff", "message": message, "count": 7,
+                "metadata": {"name": format!("{object}.1"), "namespace": "reviews-events"},
+                "involvedObject": {"kind": "Pod", "name": object, "namespace": "reviews-events"},
+                "lastTimestamp": "2026-01-01T00:00:00Z"})
+            .to_string()
+        };
+        for (object, message) in [("web-5d4f-abcde", "cannot pull"), ("other-5d4f-abcde", "of another one")] {
+            shared.env.cluster.apply(&event(object, message)).await?;
+        }
+        // Nothing runs Pods here, so it fails after a second.
+        let web = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+            "spec": {"progressDeadlineSeconds": 1, "selector": {"matchLabels": {"app": "web"}},
+                "template": {"metadata": {"labels": {"app": "web"}},
+                    "spec": {"containers": [{"name": "web", "image": "web:1"}]}}}});
+        room.git.commit(&[("web.yaml", &web.to_string())], "Add web")?;
+        let pull = revert(&room).await?;
+        let text = pull["body"].as_str().context("it has a description")?;
+        let line = "- 2026-01-01T00:00:00Z, `Pod web-5d4f-abcde`, 7 times: `BackOff`: `cannot pull`";
+        assert!(text.contains("**Events**") && text.contains(line), "{text}");
+        assert!(!text.contains("of another one"), "{text}");
         Ok(())
     })
 }

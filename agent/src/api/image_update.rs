@@ -192,7 +192,7 @@ pub struct Author {
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Signing {
-    /// Secret in the namespace of the ImageUpdate, with the key `identity` (an OpenSSH private key) or `git.asc` (an armored
+    /// Secret in the namespace of this resource, with the key `identity` (an OpenSSH private key) or `git.asc` (an armored
     /// OpenPGP private key), and `password` if the key is encrypted.
     pub secret_ref: SecretRef,
 }

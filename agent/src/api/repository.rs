@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::duration::{Duration, SHORTEST};
 use super::hook::Hook;
-use super::image_update::Forge;
+use super::image_update::{Author, Forge, Signing};
 use super::repository_status::RepositoryStatus;
 use super::secret_ref::SecretRef;
 use super::sync::Suspend;
@@ -77,6 +77,9 @@ pub struct RepositorySpec {
     /// check runs. Defaults to true.
     #[serde(default = "yes")]
     pub statuses: bool,
+    /// Author and signature of the commits of reverts, which `rollback.pullRequest` of a Sync opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<RevertCommit>,
     /// Environment to which applied commits are reported as deployments. GitHub and GitLab only. Defaults to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployments: Option<Deployments>,
@@ -90,6 +93,12 @@ fn yes() -> bool {
 }
 
 impl RepositorySpec {
+    /// The Secret of the key with which commits are signed.
+    pub fn signing(&self) -> Option<&SecretRef> {
+        let signing = self.commit.as_ref()?.signing.as_ref()?;
+        Some(&signing.secret_ref)
+    }
+
     pub fn interval(&self) -> Time {
         self.interval.map_or(Time::from_mins(2), Duration::get).max(SHORTEST)
     }
@@ -110,8 +119,9 @@ pub struct PullRequests {
     #[serde(default = "yes")]
     pub drafts: bool,
     /// Whether pull requests of forks are previewed: `Never`, or `Labelled` for those with the label `label`, which a forge
-    /// lets only people with write access set. They are rendered without Secrets: variables and keys are absent. Defaults to
-    /// `Never`.
+    /// lets only people with write access set. They are rendered without Secrets: variables and keys are absent. A pull request
+    /// that was pushed to `refs/for/BRANCH` of Gitea (AGit) counts as one of a fork, since that needs no write access. Defaults
+    /// to `Never`.
     #[serde(default)]
     pub forks: ForkPolicy,
     /// Label that lets a pull request of a fork be previewed. Defaults to `preview`.
@@ -179,6 +189,18 @@ pub struct ForgeUser {
     /// Name of the user in the cluster.
     #[schemars(length(min = 1, max = 255))]
     pub kubernetes: String,
+}
+
+/// Author and signature of the commits of reverts.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevertCommit {
+    /// Author and committer of commits. Defaults to `Holdfast <holdfast@localhost>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Author>,
+    /// Key with which commits are signed. Defaults to no signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<Signing>,
 }
 
 /// Environment to which applied commits are reported as deployments.

@@ -40,6 +40,7 @@ pub mod scraper;
 mod secret_refusal;
 pub mod secrets;
 pub mod view;
+pub mod warnings;
 pub mod watch;
 mod write;
 

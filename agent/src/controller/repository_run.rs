@@ -136,7 +136,9 @@ async fn target(
     let spec = &repository.spec;
     let secret = &spec.secret_ref.name;
     let hook = spec.webhook.iter().map(|hook| &hook.secret_ref.name);
-    let used: Vec<_> = hook.chain([secret]).map(|name| (InputKind::Secret, name.clone())).collect();
+    let signing = spec.signing().map(|secret| &secret.name);
+    let used: Vec<_> =
+        hook.chain(signing).chain([secret]).map(|name| (InputKind::Secret, name.clone())).collect();
     agent.services.secrets.release(owner, &used);
     let unreadable = |said: String| Failure::user("review", "SecretUnreadable", said);
     let data = agent.services.secrets.read(owner, secret).await;

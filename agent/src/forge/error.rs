@@ -26,8 +26,17 @@ pub enum ForgeError {
     Untrusted { host: String, said: String },
     #[error("{host} refuses the token: it is wrong or has expired; make one with {}", .what.rights(*.provider))]
     LoginRefused { host: String, provider: Forge, what: Action },
-    #[error("the token may not {what} of {repository}; it needs {}", .what.rights(*.provider))]
-    Forbidden { what: Action, repository: String, provider: Forge },
+    #[error(
+        "the token may not {what} of {repository}; it needs {}",
+        needed(*.what, *.provider, .missing.as_deref())
+    )]
+    Forbidden {
+        what: Action,
+        repository: String,
+        provider: Forge,
+        /// What the forge says that the token does not have.
+        missing: Option<String>,
+    },
     #[error(
         "repository {repository} not found at {host}, or not visible to this token, which needs {}",
         .what.rights(*.provider)
@@ -156,6 +165,12 @@ impl StageError for ForgeError {
             Self::NotTheApi { .. } => "NotTheApi",
         }
     }
+}
+
+/// What a token needs: first what the forge says that it does not have.
+fn needed(what: Action, provider: Forge, missing: Option<&str>) -> String {
+    let all = what.rights(provider);
+    missing.map_or_else(|| all.to_owned(), |missing| format!("{missing} (in all, {all})"))
 }
 
 fn called(provider: Forge) -> &'static str {

@@ -15,6 +15,7 @@ mod login;
 mod pace;
 mod proposal;
 pub mod review;
+mod scopes;
 mod session;
 mod target;
 #[cfg(test)]

@@ -149,6 +149,7 @@ impl Refusal {
     /// What a refusal means that is not expected.
     pub fn into_error(self, target: &Target, what: Action) -> ForgeError {
         let said = self.said.to_ascii_lowercase();
+        let missing = super::scopes::missing(&self.said, &self.headers);
         let Self { status, .. } = self;
         let (host, provider, repository) = (target.host(), target.provider, target.repository.clone());
         let says = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
@@ -158,7 +159,7 @@ impl Refusal {
             StatusCode::LOCKED => ForgeError::Archived { repository, host },
             _ if says(FULL) && status.is_client_error() => ForgeError::Full { host, what },
             StatusCode::METHOD_NOT_ALLOWED if says(&["moved"]) => ForgeError::Moved { repository, host },
-            StatusCode::FORBIDDEN => ForgeError::Forbidden { what, repository, provider },
+            StatusCode::FORBIDDEN => ForgeError::Forbidden { what, repository, provider, missing },
             StatusCode::NOT_FOUND | StatusCode::GONE => {
                 ForgeError::NotFound { host, repository, provider, what }
             }
@@ -182,7 +183,7 @@ fn words(body: &Value) -> String {
             items.iter().map(words).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
         }
         Value::Object(map) => {
-            let known = ["message", "error", "error_description", "errors"];
+            let known = ["message", "error", "error_description", "errors", "scope"];
             let mut found: Vec<String> = known.iter().filter_map(|key| map.get(*key)).map(words).collect();
             found.retain(|text| !text.is_empty());
             if !found.is_empty() {

@@ -2,10 +2,14 @@
 
 use std::fmt::Write as _;
 
+use jiff::SignedDuration;
+
 use super::markdown::code;
 use crate::api::{PlanState, SyncStatus, conditions};
 use crate::sync_ref::SyncRef;
 
+/// How long a merge is followed.
+pub const FOLLOWED: SignedDuration = SignedDuration::from_hours(24);
 /// The verdict while a plan waits.
 pub const WAITS: &str = "waits for an approval";
 
@@ -86,8 +90,8 @@ pub fn verdict(all: &[(SyncRef, Course)]) -> &'static str {
     }
 }
 
-/// The comment after the merge, above what it said before.
-pub fn text(merged: &str, all: &[(SyncRef, Course)], before: &str) -> String {
+/// The comment after the merge, above what it said before. `is_left`: the merge is not followed any more, and has not ended.
+pub fn text(merged: &str, all: &[(SyncRef, Course)], before: &str, is_left: bool) -> String {
     let short = merged.get(..7).unwrap_or(merged);
     let mut text = format!("### Holdfast: {}\n\nMerged as {}.\n\n", verdict(all), code(short));
     for (sync, course) in all {
@@ -102,6 +106,14 @@ pub fn text(merged: &str, all: &[(SyncRef, Course)], before: &str) -> String {
             Course::Healthy => writeln!(text, "- Sync {sync}: applied, and its objects are healthy"),
             Course::Superseded(by) => writeln!(text, "- Sync {sync}: superseded by {}", code(by)),
         };
+    }
+    if is_left {
+        let _ = writeln!(
+            text,
+            "\nThis comment is not updated any more, because the merge was followed for {} hours. The status of the Sync in the \
+             cluster says how it ends, and commands in this pull request are no longer read.",
+            FOLLOWED.as_hours()
+        );
     }
     if !before.is_empty() {
         let _ =
@@ -119,6 +131,18 @@ mod tests {
     fn check(status: serde_json::Value, before: Option<&str>, expected: &Course) {
         let status: SyncStatus = serde_json::from_value(status).expect("a status");
         assert_eq!(course(&status, "aaaa", before), *expected);
+    }
+
+    #[test]
+    fn a_merge_that_is_followed_no_longer_says_so() {
+        let sync = SyncRef::new("a".to_owned(), "app".to_owned());
+        let all = [(sync, Course::Waits("0123".to_owned()))];
+        assert!(!text("aaaaaaaaa", &all, "before", false).contains("24 hours"));
+        let left = text("aaaaaaaaa", &all, "before", true);
+        assert!(
+            left.starts_with("### Holdfast: waits for an approval") && left.contains("for 24 hours"),
+            "{left}"
+        );
     }
 
     fn condition(kind: &str, status: &str, reason: &str) -> serde_json::Value {

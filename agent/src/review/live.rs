@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::plan::{Commit, Sides, claim, render};
 use super::preview::{At, SyncPreview, SyncResult};
 use crate::api::{Sync, SyncStatus};
+use crate::local;
 use crate::progress::Progress;
 use crate::reconcile::Run;
 use crate::reconcile::limits::Limits;
@@ -44,7 +45,7 @@ impl Subject {
 #[derive(Default)]
 pub struct Affected<'a> {
     syncs: Vec<(&'a Subject, Sides)>,
-    /// Those that cannot be rendered before or after the merge, for the same reasons.
+    /// Those that have never been rendered, and cannot be before or after the merge, for the same reasons.
     pub broken: Vec<(&'a SyncRef, Vec<String>)>,
 }
 
@@ -60,19 +61,24 @@ pub async fn affected<'a>(
         return Ok(found);
     }
     let files = merge.files()?;
-    for one in all {
+    // Reads folders of the commit, for many Syncs.
+    let unaffected = |one: &&Subject| {
         let reads = one.reads.as_deref().filter(|reads| !reads.is_empty());
-        if reads.is_some_and(|reads| reads.matches(&files).is_some()) {
-            continue;
-        }
+        reads.is_some_and(|reads| reads.matches(&files).is_some())
+    };
+    let left: Vec<&Subject> = local::work(|| all.iter().filter(|one| !unaffected(one)).collect());
+    for one in left {
         let run = one.run(services);
         let before = render(&run, base).await;
-        if before.is_same_at(&files) {
+        if local::work(|| before.is_same_at(&files)) {
             continue;
         }
         let sides = Sides::of((before, base), (render(&run, merge).await, merge));
         match sides.failure() {
-            Some(SyncResult::Failed { at: At::Base, errors }) => found.broken.push((&one.owner, errors)),
+            // Whether the merge concerns a Sync that has never been rendered is not known.
+            Some(SyncResult::Failed { at: At::Base, errors }) if one.reads.is_none() => {
+                found.broken.push((&one.owner, errors));
+            }
             _ => found.syncs.push((one, sides)),
         }
     }

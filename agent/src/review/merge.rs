@@ -18,6 +18,9 @@ use crate::sync_ref::SyncRef;
 /// How long a fetch may take.
 const FETCH: Duration = Duration::from_mins(2);
 
+/// How often the commits are read if the mirror is replaced meanwhile.
+const READS: usize = 3;
+
 /// A pull request as it is previewed.
 pub struct Proposed<'a> {
     /// As messages name it: `#7`.
@@ -55,45 +58,76 @@ pub async fn preview(
     location: &Location,
     proposed: &Proposed<'_>,
 ) -> Result<Preview, Error> {
-    let Proposed { name, head, base, .. } = proposed;
-    let sources = &services.sources;
-    let branch = GitRef::Branch((*base).to_owned());
-    let base_tree = sources.checkout(location, &branch, Duration::ZERO, FETCH).await?;
-    let reference = GitRef::Name(proposed.head_ref.to_owned());
-    let head_tree = sources.checkout(location, &reference, Duration::ZERO, FETCH).await?;
-    if head_tree.revision().commit != *head {
-        return Err(Error::HeadMoved(head_tree.revision().commit.clone()));
-    }
-    let ancestor = match proposed.ancestor {
-        Some(commit) => {
-            let commit = GitRef::Commit(commit.to_owned());
-            Some(sources.checkout(location, &commit, Duration::MAX, FETCH).await?)
-        }
-        None => None,
-    };
+    let Proposed { name, base, .. } = proposed;
+    let sides = Sides::read(services, location, proposed).await?;
     let shown = |name: &str, tree: &Checkout| Side { name: name.to_owned(), commit: tree.id().to_string() };
-    let sides = (shown(base, &base_tree), shown(name, &head_tree));
-    let merged = merged(base_tree, head_tree, ancestor).await?;
-    let outcome = match merged {
+    let (base_side, head_side) = (shown(base, &sides.base), shown(name, &sides.head));
+    let outcome = match sides.merged().await? {
         Merged::Conflicts { files, more } => Outcome::Conflicts { files, more },
         Merged::Clean(tree) => Outcome::Syncs(Box::pin(plans(services, subjects, &tree, base, name)).await?),
     };
-    let (base, head) = sides;
-    Ok(Preview { base, head, cluster: Some(services.cluster.uid.clone()), outcome })
+    let cluster = Some(services.cluster.uid.clone());
+    Ok(Preview { base: base_side, head: head_side, cluster, outcome })
 }
 
-/// Merges off the threads of others.
-async fn merged(base: Checkout, head: Checkout, ancestor: Option<Checkout>) -> Result<Merged, Error> {
-    let all = [Some(&head), ancestor.as_ref()];
-    let is_other = |tree: &&Checkout| tree.mirror_folder() != base.mirror_folder();
-    if all.into_iter().flatten().any(|tree| is_other(&tree)) {
-        return Err(Error::MirrorReplaced);
+/// What is merged. All of it is in one mirror.
+struct Sides {
+    base: Checkout,
+    head: Checkout,
+    ancestor: Option<Checkout>,
+}
+
+impl Sides {
+    /// Reads them again if the mirror was replaced in between.
+    async fn read(services: &Services, location: &Location, proposed: &Proposed<'_>) -> Result<Self, Error> {
+        for _ in 0..READS {
+            let sides = Self::read_once(services, location, proposed).await?;
+            if sides.is_in_one_mirror() {
+                return Ok(sides);
+            }
+        }
+        Err(Error::MirrorReplaced)
     }
-    let merging = tokio::task::spawn_blocking(move || {
-        let clone = CloneOnDisk::around(base.mirror_folder())?;
-        merge(&clone, base.id(), head.id(), ancestor.as_ref().map(Checkout::id))
-    });
-    Ok(merging.await.map_err(|error| Error::Broken(error.to_string()))??)
+
+    async fn read_once(
+        services: &Services,
+        location: &Location,
+        proposed: &Proposed<'_>,
+    ) -> Result<Self, Error> {
+        let sources = &services.sources;
+        let branch = GitRef::Branch(proposed.base.to_owned());
+        let reference = GitRef::Name(proposed.head_ref.to_owned());
+        let (base, head) = tokio::try_join!(
+            sources.checkout(location, &branch, Duration::ZERO, FETCH),
+            sources.checkout(location, &reference, Duration::ZERO, FETCH),
+        )?;
+        if head.revision().commit != *proposed.head {
+            return Err(Error::HeadMoved(head.revision().commit.clone()));
+        }
+        let ancestor = match proposed.ancestor {
+            Some(commit) => {
+                let commit = GitRef::Commit(commit.to_owned());
+                Some(sources.checkout(location, &commit, Duration::MAX, FETCH).await?)
+            }
+            None => None,
+        };
+        Ok(Self { base, head, ancestor })
+    }
+
+    fn is_in_one_mirror(&self) -> bool {
+        let all = [Some(&self.head), self.ancestor.as_ref()];
+        all.into_iter().flatten().all(|tree| tree.mirror_folder() == self.base.mirror_folder())
+    }
+
+    /// Merges off the threads of others.
+    async fn merged(self) -> Result<Merged, Error> {
+        let Self { base, head, ancestor } = self;
+        let merging = tokio::task::spawn_blocking(move || {
+            let clone = CloneOnDisk::around(base.mirror_folder())?;
+            merge(&clone, base.id(), head.id(), ancestor.as_ref().map(Checkout::id))
+        });
+        Ok(merging.await.map_err(|error| Error::Broken(error.to_string()))??)
+    }
 }
 
 /// Plans the merge with a copy of the live view.

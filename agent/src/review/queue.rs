@@ -22,7 +22,8 @@ pub enum Treatment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MadeOf {
     pub head: String,
-    /// The commit of the base.
+    /// The branch that it is merged into, and the commit of it.
+    pub branch: String,
     pub base: String,
     /// Where both parted, as the forge says, which it may say late.
     pub ancestor: Option<String>,
@@ -62,7 +63,8 @@ pub fn due<'a>(
     let is_due = |found: &'a PullRequest| {
         let treatment = treatment(rules, &followed, found);
         let base = bases.get(&found.base)?.clone();
-        let of = MadeOf { head: found.head.clone(), base, ancestor: found.ancestor.clone(), treatment };
+        let (head, branch, ancestor) = (found.head.clone(), found.base.clone(), found.ancestor.clone());
+        let of = MadeOf { head, branch, base, ancestor, treatment };
         let is_wanted = matches!(treatment, Treatment::Preview | Treatment::WithoutSecrets);
         (is_wanted && made.get(&found.number) != Some(&of)).then_some((found, of))
     };
@@ -136,6 +138,7 @@ mod tests {
         assert_eq!(numbers(&made), [2, 3, 1]);
         let of = |head: &str, base: &str| MadeOf {
             head: head.to_owned(),
+            branch: "main".to_owned(),
             base: base.to_owned(),
             ancestor: None,
             treatment: Treatment::Preview,
@@ -145,5 +148,8 @@ mod tests {
         made.insert(1, of("head1", "b0"));
         // A new head, and a base that has moved.
         assert_eq!(numbers(&made), [3, 1]);
+        // Another branch at the same commit is followed by other Syncs.
+        made.insert(2, MadeOf { branch: "staging".to_owned(), ..of("head2", "b1") });
+        assert_eq!(numbers(&made), [2, 3, 1]);
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use super::fit::list;
 use super::follow::{Course, commit, course};
 use super::markdown::{code, fenced, line};
 use crate::api::{SyncStatus, conditions};
@@ -82,13 +83,14 @@ pub fn message(sync: &SyncRef, failed: &Failed, good: &str) -> String {
     format!("{}\n\nThis sets the files that the Sync reads back to {}.\n", title(sync, failed), commit(good))
 }
 
-/// The description of the pull request: what failed, since when and why.
+/// The description of the pull request: what failed, since when and why. `events` are lines of Markdown.
 pub fn description(
     cluster: &str,
     sync: &SyncRef,
     failed: &Failed,
     good: &str,
     files: &[String],
+    events: &[String],
     status: &SyncStatus,
 ) -> String {
     let Failed { revision, since, reason, message, .. } = failed;
@@ -108,6 +110,9 @@ pub fn description(
             let places: Vec<String> = error.places.iter().take(5).map(|place| code(place)).collect();
             let _ = writeln!(text, "- {} ({} times): {}", code(&error.cause), error.count, places.join(", "));
         }
+    }
+    if !events.is_empty() {
+        let _ = write!(text, "\n**Events**\n\n{}", list(events));
     }
     let _ = write!(text, "\n**Files**\n\n");
     for file in files.iter().take(LISTED) {
@@ -195,8 +200,15 @@ mod tests {
         let status = status("False", "HealthTimeout", "False");
         let Need::Revert(failed) = need(&status, None) else { unreachable!("it failed") };
         let files = vec!["a`b.yaml".to_owned()];
-        let text = description("1a2b3c4d-5", &sync, &failed, "main@sha1:aaaa", &files, &status);
-        for part in ["`team/shop`", "since 2026-01-01T00:00:00Z", "```text\n`x` <b>\n```", "``a`b.yaml``"] {
+        let events = vec!["`Pod web-1`: `BackOff`: `why`".to_owned()];
+        let text = description("1a2b3c4d-5", &sync, &failed, "main@sha1:aaaa", &files, &events, &status);
+        for part in [
+            "`team/shop`",
+            "since 2026-01-01T00:00:00Z",
+            "```text\n`x` <b>\n```",
+            "``a`b.yaml``",
+            "**Events**\n\n- `Pod web-1`",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert_eq!(branch("1a2b3c4d-5", &sync, NEW), "holdfast/revert/1a2b3c4d/team/shop-bbbb");

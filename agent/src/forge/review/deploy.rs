@@ -22,6 +22,8 @@ pub enum Deployed {
     Failure,
     /// A newer one is there before this one has ended.
     Superseded,
+    /// It is not followed any more, and how it ends is not known.
+    Unknown,
 }
 
 /// A commit that is applied somewhere.
@@ -131,6 +133,7 @@ impl Deployed {
             Self::Success => "success",
             Self::Failure => "failure",
             Self::Superseded => "inactive",
+            Self::Unknown => "error",
         }
     }
 
@@ -139,7 +142,7 @@ impl Deployed {
             Self::InProgress => "running",
             Self::Success => "success",
             Self::Failure => "failed",
-            Self::Superseded => "canceled",
+            Self::Superseded | Self::Unknown => "canceled",
         }
     }
 }

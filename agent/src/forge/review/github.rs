@@ -1,14 +1,11 @@
 //! GitHub: <https://docs.github.com/en/rest/pulls/pulls>, issue comments and commit statuses. Pure.
 
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::dialect::{call, names, text};
 use super::super::web::Call;
-use super::{
-    Action, Comment, Fate, PullRequest, Reaction, Report, Reviews, Target, issue_comment, issue_fate,
-    optional, report, repository, time, user, with,
-};
+use super::{Action, PullRequest, Reviews, Target, comments, optional, repository, time, user};
 
 pub struct GitHub;
 
@@ -34,10 +31,6 @@ impl Reviews for GitHub {
         Call { query, ..repository(target, Action::Read, &["pulls"]) }
     }
 
-    fn get(&self, target: &Target, number: i64) -> Call {
-        repository(target, Action::Read, &["pulls", &number.to_string()])
-    }
-
     fn pull_request(&self, item: &Value) -> Option<PullRequest> {
         let repository = |side: &str| item.pointer(&format!("/{side}/repo/id")).and_then(Value::as_i64);
         Some(PullRequest {
@@ -57,44 +50,9 @@ impl Reviews for GitHub {
         })
     }
 
-    fn fate(&self, item: &Value) -> Fate {
-        issue_fate(item)
-    }
-
-    fn repository(&self, item: &Value) -> Option<String> {
-        optional(item, "/base/repo/full_name")
-    }
-
     fn comments(&self, target: &Target, number: i64, page: usize) -> Call {
         let query = vec![("per_page", "100".to_owned()), ("page", page.to_string())];
-        Call {
-            query,
-            ..repository(target, Action::ReadComments, &["issues", &number.to_string(), "comments"])
-        }
-    }
-
-    fn comment(&self, item: &Value) -> Option<Comment> {
-        issue_comment(item)
-    }
-
-    fn add_comment(&self, target: &Target, number: i64, text: &str) -> Call {
-        let call = repository(target, Action::Comment, &["issues", &number.to_string(), "comments"]);
-        with(Method::POST, call, json!({"body": text}))
-    }
-
-    fn edit_comment(&self, target: &Target, _: i64, id: i64, text: &str) -> Call {
-        let call = repository(target, Action::Comment, &["issues", "comments", &id.to_string()]);
-        with(Method::PATCH, call, json!({"body": text}))
-    }
-
-    fn react(&self, target: &Target, _: i64, id: i64, reaction: Reaction) -> Call {
-        let call = repository(target, Action::React, &["issues", "comments", &id.to_string(), "reactions"]);
-        let content = match reaction {
-            Reaction::Seen => "eyes",
-            Reaction::Done => "+1",
-            Reaction::Refused => "-1",
-        };
-        with(Method::POST, call, json!({"content": content}))
+        Call { query, ..comments(target, Action::ReadComments, number) }
     }
 
     /// Of an App, its bot, since nobody else writes with its tokens.
@@ -112,9 +70,5 @@ impl Reviews for GitHub {
 
     fn origin(&self, target: &Target, commit: &str) -> Call {
         repository(target, Action::Read, &["commits", commit, "pulls"])
-    }
-
-    fn status(&self, target: &Target, report: &Report<'_>) -> Option<Call> {
-        report::status(target, report)
     }
 }

@@ -15,7 +15,7 @@ mod rights;
 
 use http::Method;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::client::Client;
 pub use self::deploy::{Deployed, Deployment};
@@ -92,7 +92,7 @@ pub struct Origin {
     pub author: User,
 }
 
-/// The language of a forge.
+/// The language of a forge. What GitHub and Gitea have in common is the default.
 trait Reviews: Sync {
     /// A page of the open pull requests, the last changed first.
     fn open(&self, target: &Target, page: usize) -> Call;
@@ -100,36 +100,71 @@ trait Reviews: Sync {
     /// The last changed pull requests, open or not.
     fn latest(&self, target: &Target) -> Call;
 
-    fn get(&self, target: &Target, number: i64) -> Call;
+    fn get(&self, target: &Target, number: i64) -> Call {
+        repository(target, Action::Read, &["pulls", &number.to_string()])
+    }
 
     fn pull_request(&self, item: &Value) -> Option<PullRequest>;
 
-    fn fate(&self, item: &Value) -> Fate;
+    fn fate(&self, item: &Value) -> Fate {
+        if item["merged"] == true || item["merged_at"].is_string() {
+            return Fate::Merged { commit: optional(item, "/merge_commit_sha") };
+        }
+        if item["state"] == "closed" { Fate::Closed } else { Fate::Open }
+    }
 
     /// The repository that a pull request is in, as the forge calls it now.
-    fn repository(&self, item: &Value) -> Option<String>;
+    fn repository(&self, item: &Value) -> Option<String> {
+        optional(item, "/base/repo/full_name")
+    }
 
     /// A page of the comments in a pull request, the oldest first.
     fn comments(&self, target: &Target, number: i64, page: usize) -> Call;
 
-    fn comment(&self, item: &Value) -> Option<Comment>;
+    fn comment(&self, item: &Value) -> Option<Comment> {
+        Some(Comment {
+            id: item["id"].as_i64()?,
+            author: user(&item["user"]),
+            body: item["body"].as_str()?.to_owned(),
+            created: time(&item["created_at"])?,
+            updated: time(&item["updated_at"])?,
+        })
+    }
 
-    fn add_comment(&self, target: &Target, number: i64, text: &str) -> Call;
+    fn add_comment(&self, target: &Target, number: i64, text: &str) -> Call {
+        with(Method::POST, comments(target, Action::Comment, number), json!({"body": text}))
+    }
 
-    fn edit_comment(&self, target: &Target, number: i64, id: i64, text: &str) -> Call;
+    fn edit_comment(&self, target: &Target, _number: i64, id: i64, text: &str) -> Call {
+        let call = repository(target, Action::Comment, &["issues", "comments", &id.to_string()]);
+        with(Method::PATCH, call, json!({"body": text}))
+    }
 
-    fn react(&self, target: &Target, number: i64, id: i64, reaction: Reaction) -> Call;
+    fn react(&self, target: &Target, _number: i64, id: i64, reaction: Reaction) -> Call {
+        let call = repository(target, Action::React, &["issues", "comments", &id.to_string(), "reactions"]);
+        let content = match reaction {
+            Reaction::Seen => "eyes",
+            Reaction::Done => "+1",
+            Reaction::Refused => "-1",
+        };
+        with(Method::POST, call, json!({"content": content}))
+    }
 
     /// The user of the login.
     fn user(&self, target: &Target) -> Call;
 
     /// Where two commits parted, and the place of it in the answer.
-    fn ancestor(&self, target: &Target, base: &str, head: &str) -> (Call, &'static str);
+    fn ancestor(&self, target: &Target, base: &str, head: &str) -> (Call, &'static str) {
+        let call = repository(target, Action::Read, &["compare", &format!("{base}...{head}")]);
+        (call, "/merge_base_commit/sha")
+    }
 
     /// The pull requests that a commit is of.
     fn origin(&self, target: &Target, commit: &str) -> Call;
 
-    fn status(&self, target: &Target, report: &Report<'_>) -> Option<Call>;
+    fn status(&self, target: &Target, report: &Report<'_>) -> Option<Call> {
+        report::status(target, report)
+    }
 }
 
 fn reviews(provider: Forge) -> &'static dyn Reviews {
@@ -154,25 +189,6 @@ fn user(item: &Value) -> User {
     User { id: item["id"].as_i64().unwrap_or_default(), login: login.to_owned() }
 }
 
-/// A comment in the form of GitHub and Gitea.
-fn issue_comment(item: &Value) -> Option<Comment> {
-    Some(Comment {
-        id: item["id"].as_i64()?,
-        author: user(&item["user"]),
-        body: item["body"].as_str()?.to_owned(),
-        created: time(&item["created_at"])?,
-        updated: time(&item["updated_at"])?,
-    })
-}
-
-/// What became of a pull request, in the form of GitHub and Gitea.
-fn issue_fate(item: &Value) -> Fate {
-    if item["merged"] == true || item["merged_at"].is_string() {
-        return Fate::Merged { commit: optional(item, "/merge_commit_sha") };
-    }
-    if item["state"] == "closed" { Fate::Closed } else { Fate::Open }
-}
-
 fn time(value: &Value) -> Option<Timestamp> {
     value.as_str()?.parse().ok()
 }
@@ -186,6 +202,11 @@ fn optional(item: &Value, pointer: &str) -> Option<String> {
 fn repository(target: &Target, what: Action, rest: &[&str]) -> Call {
     let (owner, repository) = target.names();
     super::dialect::call(what, Method::GET, &[&["repos", owner, repository], rest].concat())
+}
+
+/// The comments in a pull request, in the form of GitHub and Gitea.
+fn comments(target: &Target, what: Action, number: i64) -> Call {
+    repository(target, what, &["issues", &number.to_string(), "comments"])
 }
 
 /// A request with a body.

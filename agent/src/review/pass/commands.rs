@@ -67,6 +67,9 @@ impl Pass<'_> {
         };
         let mut left = READ;
         for pull in open {
+            if !memory.is_reachable() {
+                return;
+            }
             if is_due(memory, pull.number, pull.updated) {
                 if left == 0 {
                     found.soon(super::FOLLOW);
@@ -80,7 +83,7 @@ impl Pass<'_> {
             memory.records.get(&number).is_some_and(|one| one.verdict == follow::WAITS)
         };
         for number in memory.merged().into_iter().filter(|_| self.list) {
-            if waits(memory, number) && memory.review(number).reading.is_due() {
+            if waits(memory, number) && memory.is_reachable() && memory.review(number).reading.is_due() {
                 self.take(memory, (number, None), found).await;
             }
         }
@@ -97,7 +100,10 @@ impl Pass<'_> {
                     found.soon(Duration::ZERO);
                 }
             }
-            Err(Unread { failure, after }) => memory.review(number).reading.failed(failure, after),
+            Err(Unread { failure, after }) => {
+                memory.note(&failure, after);
+                memory.review(number).reading.failed(failure, after);
+            }
         }
     }
 
@@ -144,8 +150,11 @@ impl Pass<'_> {
             memory.made.remove(&number);
             return failed.map_or(Ok(true), Err);
         }
-        if changed && self.comments() && !memory.review(number).text.is_empty() {
+        let is_kept = !memory.review(number).text.is_empty();
+        if changed && self.comments() && is_kept {
             self.write_comment(memory, number).await?;
+        } else if changed && self.comments() {
+            memory.made.remove(&number);
         }
         failed.map_or(Ok(false), Err)
     }

@@ -15,9 +15,10 @@ impl Pass<'_> {
         number: i64,
         merged: &str,
         all: &[(SyncRef, Course)],
+        is_late: bool,
     ) -> Result<(), ForgeError> {
         let Some(rules) = &self.repository.spec.deployments else { return Ok(()) };
-        let Some(state) = state(all) else { return Ok(()) };
+        let Some(state) = state(all, is_late) else { return Ok(()) };
         if memory.review(number).deployed == Some(state) {
             return Ok(());
         }
@@ -36,8 +37,8 @@ impl Pass<'_> {
     }
 }
 
-/// How far the deployment is. `None` before a Sync has read the commit.
-fn state(all: &[(SyncRef, Course)]) -> Option<Deployed> {
+/// How far the deployment is. `None` before a Sync has read the commit. One that is not followed any more ends.
+fn state(all: &[(SyncRef, Course)], is_late: bool) -> Option<Deployed> {
     let any = |is: fn(&Course) -> bool| all.iter().any(|(_, course)| is(course));
     if any(|course| matches!(course, Course::Failed(_))) {
         return Some(Deployed::Failure);
@@ -46,7 +47,7 @@ fn state(all: &[(SyncRef, Course)]) -> Option<Deployed> {
         return None;
     }
     if !all.iter().all(|(_, course)| course.is_over()) {
-        return Some(Deployed::InProgress);
+        return Some(if is_late { Deployed::Unknown } else { Deployed::InProgress });
     }
     let is_healthy = any(|course| *course == Course::Healthy);
     Some(if is_healthy { Deployed::Success } else { Deployed::Superseded })
@@ -57,12 +58,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deployment_is_as_far_as_its_syncs() {
+    fn a_deployment_is_as_far_as_its_syncs_and_ends_with_the_follow_up() {
         use Course::{Applying, Failed, Healthy, Superseded, Unseen, Waits};
         let check = |courses: &[Course], expected: Option<Deployed>| {
             let name = |at: usize| SyncRef::new("a".to_owned(), at.to_string());
             let all: Vec<_> = courses.iter().cloned().enumerate().map(|(at, one)| (name(at), one)).collect();
-            assert_eq!(state(&all), expected, "{courses:?}");
+            assert_eq!(state(&all, false), expected, "{courses:?}");
+            let ended = expected.map(|state| match state {
+                Deployed::InProgress => Deployed::Unknown,
+                other => other,
+            });
+            assert_eq!(state(&all, true), ended, "{courses:?}");
         };
         let (failed, later) = (Failed("x".to_owned()), Superseded("y".to_owned()));
         check(&[], None);

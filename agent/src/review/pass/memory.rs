@@ -1,17 +1,25 @@
 //! What is remembered of the pull requests of a Repository between two passes. Its records are the status; all else can be made
 //! again. No I/O.
 
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::retry::Retry;
 use crate::api::{PullRequestState, RepositoryStatus, RevertPullRequest, ReviewedPullRequest};
+use crate::error::Class;
 use crate::forge::review::{Deployed, PullRequest, User};
+use crate::report::Failure;
 use crate::review::queue::MadeOf;
 use crate::review::status::State;
 
 /// Pull requests that the status lists.
 const LISTED: usize = 100;
+/// Bytes of the texts of comments that are kept.
+const TEXTS: usize = 4 * 1024 * 1024;
+/// Reasons of failures that concern the forge as a whole.
+const DOWN: [&str; 3] = ["Unreachable", "Answered", "Busy"];
 
 /// What is remembered of a Repository.
 #[derive(Default)]
@@ -43,7 +51,7 @@ pub struct Memory {
 pub struct Review {
     /// Who opened it.
     pub author: Option<User>,
-    /// The preview as the comment has it.
+    /// The preview as the comment has it; empty if it was not kept.
     pub text: String,
     /// What became of commands, below the preview.
     pub notes: Vec<String>,
@@ -97,6 +105,32 @@ impl Memory {
         })
     }
 
+    /// Notes that something failed. If the forge does not answer, nothing else is asked of it until it lists the pull requests.
+    pub fn note(&mut self, failure: &Failure, after: Option<Duration>) {
+        if failure.class == Class::Transient && DOWN.contains(&failure.reason) {
+            self.stale = true;
+            self.listing.failed(failure.clone(), after);
+        }
+    }
+
+    /// False while the forge does not answer.
+    pub fn is_reachable(&self) -> bool {
+        self.listing.trouble().is_none()
+    }
+
+    /// Forgets the texts of the pull requests that changed longest ago, if there are too many. What needs one is previewed again.
+    pub fn trim(&mut self) {
+        let open: Vec<i64> = self.open.iter().flatten().map(|found| found.number).collect();
+        let mut left = TEXTS;
+        for number in self.merged().into_iter().chain(open) {
+            let Some(review) = self.reviews.get_mut(&number) else { continue };
+            match left.checked_sub(review.text.len()) {
+                Some(rest) => left = rest,
+                None => review.text = String::new(),
+            }
+        }
+    }
+
     /// All that failed and was not repeated yet.
     pub fn retries(&self) -> impl Iterator<Item = &Retry> {
         let reviews = self.reviews.values().flat_map(|review| [&review.retry, &review.reading]);
@@ -141,4 +175,56 @@ fn reported(record: &ReviewedPullRequest) -> Option<(String, State, u32)> {
         PullRequestState::Pending | PullRequestState::Skipped | PullRequestState::Merged => return None,
     };
     Some((record.head.clone(), state, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pull(number: i64) -> PullRequest {
+        PullRequest {
+            number,
+            url: String::new(),
+            title: String::new(),
+            draft: false,
+            labels: Vec::new(),
+            author: User::default(),
+            head: "aa".to_owned(),
+            base: "main".to_owned(),
+            base_commit: None,
+            ancestor: None,
+            fork: false,
+            updated: None,
+        }
+    }
+
+    #[test]
+    fn nothing_is_asked_of_a_forge_that_does_not_answer_until_it_lists_pull_requests() {
+        let mut memory = Memory::default();
+        memory.note(&Failure::user("review", "Forbidden", "the token may not"), None);
+        memory.note(&Failure::transient("review", "HeadMoved", "pull request #1 changed"), None);
+        assert!(memory.is_reachable() && !memory.stale, "others are not affected by one pull request");
+        for reason in DOWN {
+            memory.note(&Failure::transient("review", reason, "no answer"), Some(Duration::from_mins(1)));
+            assert!(!memory.is_reachable() && memory.stale && !memory.listing.is_due(), "{reason}");
+            memory.listing.succeeded();
+            assert!(memory.is_reachable());
+        }
+    }
+
+    #[test]
+    fn a_thousand_pull_requests_are_remembered_within_bounds() {
+        let open: Vec<PullRequest> = (1..=1000).map(pull).collect();
+        let mut memory = Memory { open: Some(open), ..Memory::default() };
+        for number in 1..=1000 {
+            memory.record(number);
+            memory.review(number).text = "x".repeat(60_000);
+        }
+        memory.trim();
+        let kept = |number| memory.reviews.get(&number).is_some_and(|review| !review.text.is_empty());
+        assert!(kept(1) && !kept(1000), "the last changed first");
+        assert!(memory.reviews.values().map(|review| review.text.len()).sum::<usize>() <= TEXTS);
+        let (listed, omitted) = memory.listed();
+        assert_eq!((listed.len(), omitted), (LISTED, 900));
+    }
 }

@@ -1,20 +1,15 @@
 //! Follows what was merged until it is applied and healthy, or superseded. The status of the Syncs is read from the store of the
 //! watch. I/O: the forge.
 
-use jiff::SignedDuration;
-
 use super::memory::Memory;
 use super::{FOLLOW, Found, Pass};
 use crate::api::PullRequestState;
 use crate::forge::ForgeError;
 use crate::forge::review::Report;
 use crate::report::Failure;
-use crate::review::follow::{Course, course, text, verdict};
+use crate::review::follow::{Course, FOLLOWED, course, text, verdict};
 use crate::review::status::{self, State};
 use crate::sync_ref::SyncRef;
-
-/// How long a merge is followed.
-const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 impl Pass<'_> {
     /// Begins to follow a merge, if it affects a Sync.
@@ -40,7 +35,7 @@ impl Pass<'_> {
     /// Writes how far each merge is.
     pub(super) async fn follow(&self, memory: &mut Memory, found: &mut Found) {
         for number in memory.merged() {
-            if !memory.review(number).retry.is_due() {
+            if !memory.review(number).retry.is_due() || !memory.is_reachable() {
                 continue;
             }
             match self.follow_one(memory, number).await {
@@ -50,8 +45,9 @@ impl Pass<'_> {
                     found.soon(FOLLOW);
                 }
                 Err(error) => {
-                    let failure = Failure::of("review", &error);
-                    memory.review(number).retry.failed(failure, error.retry_after());
+                    let (failure, after) = (Failure::of("review", &error), error.retry_after());
+                    memory.note(&failure, after);
+                    memory.review(number).retry.failed(failure, after);
                 }
             }
         }
@@ -72,9 +68,9 @@ impl Pass<'_> {
             all.push((name, course(&status, merged, before)));
         }
         let is_over = all.iter().all(|(_, course)| course.is_over());
-        let is_late = record.merged_at.is_some_and(|at| self.now.duration_since(at) > LONGEST);
+        let is_late = record.merged_at.is_some_and(|at| self.now.duration_since(at) > FOLLOWED);
         let preview = review.text.clone();
-        let shown = text(merged, &all, &preview);
+        let shown = text(merged, &all, &preview, is_late && !is_over);
         if self.comments() && record.comment.is_some() {
             memory.review(number).text = shown;
             let written = self.write_comment(memory, number).await;
@@ -83,23 +79,28 @@ impl Pass<'_> {
         }
         verdict(&all).clone_into(&mut memory.record(number).verdict);
         let is_failed = all.iter().any(|(_, course)| matches!(course, Course::Failed(_)));
-        if is_over || is_failed {
-            self.report_applied(memory, number, merged, &all, is_failed).await?;
+        let ended = match (is_failed, is_over, is_late) {
+            (true, ..) => Some(State::Failure),
+            (_, true, _) => Some(State::Success),
+            (_, _, true) => Some(State::Error),
+            _ => None,
+        };
+        if let Some(state) = ended {
+            self.report_applied(memory, number, merged, &all, state).await?;
         }
-        self.deploy(memory, number, merged, &all).await?;
+        self.deploy(memory, number, merged, &all, is_late).await?;
         Ok(is_over || is_late)
     }
 
-    /// Writes the status of the commit of a merge: once that it failed, and once how it ended.
+    /// Writes the status of the commit of a merge: once that it failed, and once how it ended or that its end is not known.
     async fn report_applied(
         &self,
         memory: &mut Memory,
         number: i64,
         merged: &str,
         all: &[(SyncRef, Course)],
-        is_failed: bool,
+        state: State,
     ) -> Result<(), ForgeError> {
-        let state = if is_failed { State::Failure } else { State::Success };
         let review = memory.review(number);
         let is_said =
             matches!(&review.reported, Some((commit, said, _)) if commit == merged && *said == state);

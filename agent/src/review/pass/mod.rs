@@ -6,6 +6,7 @@
 mod bases;
 mod commands;
 mod deployments;
+mod evidence;
 pub mod memory;
 mod merged;
 mod previews;
@@ -76,14 +77,27 @@ pub async fn pass(one: &Pass<'_>, memory: &mut Memory) -> Found {
             Err(error) => memory.listing.failed(Failure::of("review", &error), error.retry_after()),
         }
     }
-    if memory.open.is_some() {
+    if memory.open.is_some() && memory.is_reachable() {
         one.work(memory, &mut found).await;
     }
+    if let Some(now) = one.client.moved(one.target) {
+        found.failures.push(moved(&now));
+    }
     for retry in memory.retries() {
-        found.failures.extend(retry.trouble().cloned());
+        if let Some(failure) = retry.trouble()
+            && !found.failures.iter().any(|known| known.message == failure.message)
+        {
+            found.failures.push(failure.clone());
+        }
         retry.pause().into_iter().for_each(|pause| found.soon(pause));
     }
     found
+}
+
+/// The forge redirects to another repository, which works until there is another one with the old name.
+fn moved(now: &str) -> Failure {
+    let message = format!("the repository was moved to {now}; set spec.url to its new address");
+    Failure::user("review", "Moved", message)
 }
 
 impl Pass<'_> {
@@ -92,9 +106,15 @@ impl Pass<'_> {
         let bases = self.bases(memory, &followed, found).await;
         self.skip(memory, &followed);
         self.preview_next(memory, &followed, &bases, found).await;
-        self.commands(memory, found).await;
-        self.follow(memory, found).await;
-        self.reverts(memory, &followed, found).await;
+        if memory.is_reachable() {
+            self.commands(memory, found).await;
+        }
+        if memory.is_reachable() {
+            self.follow(memory, found).await;
+        }
+        if memory.is_reachable() {
+            self.reverts(memory, &followed, found).await;
+        }
     }
 
     fn marker(&self) -> Marker {

@@ -54,10 +54,11 @@ impl Pass<'_> {
             found.soon(Duration::ZERO);
         }
         match self.preview(memory, pull, &of, followed).await {
-            Ok(()) => {
+            Ok(base) => {
                 memory.moves = 0;
                 memory.review(pull.number).retry.succeeded();
-                memory.made.insert(pull.number, of);
+                memory.made.insert(pull.number, MadeOf { base, ..of });
+                memory.trim();
             }
             // It is listed again at once.
             Err(failure) if failure.reason == MOVED => {
@@ -70,18 +71,20 @@ impl Pass<'_> {
                 if review.tried.replace(of.clone()) != Some(of) {
                     review.retry.succeeded();
                 }
-                review.retry.failed(failure, None);
+                review.retry.failed(failure.clone(), None);
+                memory.note(&failure, None);
             }
         }
     }
 
+    /// The commit of the base that the preview was made with, which may have moved since it was listed.
     async fn preview(
         &self,
         memory: &mut Memory,
         pull: &PullRequest,
         of: &MadeOf,
         followed: &[Followed],
-    ) -> Result<(), Failure> {
+    ) -> Result<String, Failure> {
         let is_fork = of.treatment == Treatment::WithoutSecrets;
         if is_fork {
             let label = &self.repository.spec.pull_requests.label;
@@ -90,7 +93,7 @@ impl Pass<'_> {
                 let record = memory.record(pull.number);
                 record.state = PullRequestState::Skipped;
                 "the label was not given by somebody with write access".clone_into(&mut record.verdict);
-                return Ok(());
+                return Ok(of.base.clone());
             }
         }
         let location = self.location(&pull.base, followed).await?;
@@ -135,7 +138,8 @@ impl Pass<'_> {
         self.still(pull).await?;
         let (number, verdict) = (pull.number, preview.verdict());
         info!(repository = %self.owner, number, verdict, "Previewed a pull request");
-        self.show(memory, pull, &preview, is_fork.then_some(&absent)).await
+        self.show(memory, pull, &preview, is_fork.then_some(&absent)).await?;
+        Ok(preview.base.commit)
     }
 
     /// Returns once a pull request is no longer what is being previewed, so that the preview can be cancelled. Asks the forge after a

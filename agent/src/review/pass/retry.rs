@@ -68,6 +68,18 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_of_failures_is_a_few_tries_and_its_end_is_noticed_within_minutes() {
+        let mut retry = Retry::default();
+        let (mut tries, mut waited) = (0, 0);
+        while waited < 3600 {
+            waited += fail(&mut retry, None);
+            tries += 1;
+        }
+        assert!(tries < 20, "{tries}");
+        assert!(retry.pause().is_some_and(|pause| pause <= LONGEST));
+    }
+
+    #[test]
     fn a_pause_of_nothing_is_over_at_once_and_the_failure_stays() {
         let mut retry = Retry::default();
         fail(&mut retry, Some(Duration::ZERO));

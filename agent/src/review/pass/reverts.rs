@@ -1,20 +1,22 @@
 //! Opens a pull request that reverts a failed revision, for Syncs with `rollback.pullRequest: OnFailure`, and closes it when a newer
 //! revision is healthy. Branches are never forced, and nothing is merged. I/O: Git, the forge.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tracing::info;
 
 use super::bases::Followed;
 use super::memory::Memory;
 use super::{Found, Pass};
-use crate::api::{RevertPolicy, RevertPullRequest, SyncStatus};
+use crate::api::{Author, RevertPolicy, RevertPullRequest, SyncStatus};
 use crate::error::StageError as _;
 use crate::forge::{ForgeError, Opened, Wanted};
 use crate::report::Failure;
 use crate::review::follow::commit;
 use crate::review::revert::{self, Failed, Need, need};
-use crate::source::{Checkout, Credential, GitRef, Graft, Location, NewCommit, Person, SourceError};
+use crate::source::{Checkout, Credential, GitRef, Graft, Location, NewCommit, Person, Signer, SourceError};
 
 /// How often the status of the Syncs is checked, which costs no request.
 const LOOK: Duration = Duration::from_secs(5);
@@ -48,7 +50,10 @@ impl Pass<'_> {
             }
             match self.revert_of(memory, one).await {
                 Ok(()) => drop(memory.reverting.remove(&name)),
-                Err(failure) => memory.reverting.entry(name).or_default().failed(failure, None),
+                Err(failure) => {
+                    memory.note(&failure, None);
+                    memory.reverting.entry(name).or_default().failed(failure, None);
+                }
             }
         }
     }
@@ -127,7 +132,8 @@ impl Pass<'_> {
         let onto = onto.map_err(|error| Failure::of("review", &error))?;
         if onto.head().is_none_or(|found| found.id() == head.id()) {
             let at = failed.since.unwrap_or(self.now);
-            let person = Person { name: "Holdfast".to_owned(), email: "holdfast@localhost".to_owned(), at };
+            let person = self.person(at);
+            let signer = self.signer().await?;
             let commit = NewCommit {
                 base: head,
                 changes: Vec::new(),
@@ -135,7 +141,7 @@ impl Pass<'_> {
                 author: person.clone(),
                 committer: person,
                 message: revert::message(sync, failed, good),
-                signer: None,
+                signer,
             };
             let pushed = self.services.sources.push(&location, &branch, &onto, &commit, LIMIT).await;
             pushed.map_err(|error| Failure::of("review", &error))?;
@@ -144,7 +150,7 @@ impl Pass<'_> {
             head: branch.clone(),
             base: one.branch.clone(),
             title: revert::title(sync, failed),
-            body: revert::description(cluster, sync, failed, good, &files, status),
+            body: revert::description(cluster, sync, failed, good, &files, &self.events(one).await, status),
             labels: Vec::new(),
         };
         let Opened { number, url, .. } =
@@ -160,6 +166,29 @@ impl Pass<'_> {
             url,
             refused: false,
         })
+    }
+
+    /// Who makes the commit.
+    fn person(&self, at: Timestamp) -> Person {
+        let author = self.repository.spec.commit.as_ref().and_then(|commit| commit.author.clone());
+        let Author { name, email } = author.unwrap_or_else(|| Author {
+            name: "Holdfast".to_owned(),
+            email: "holdfast@localhost".to_owned(),
+        });
+        Person { name, email, at }
+    }
+
+    /// The key with which the commit is signed.
+    async fn signer(&self) -> Result<Option<Arc<Signer>>, Failure> {
+        let Some(secret) = self.repository.spec.signing() else { return Ok(None) };
+        let unfit = |why: String| {
+            Failure::user("review", "SigningKeyUnreadable", format!("spec.commit.signing: {why}"))
+        };
+        let data = self.services.secrets.read(self.owner, &secret.name).await;
+        let data = data.map_err(|error| unfit(error.to_string()))?;
+        let signer =
+            Signer::from_secret(&data).map_err(|error| unfit(format!("Secret {}: {error}", secret.name)))?;
+        Ok(Some(Arc::new(signer)))
     }
 
     /// The repository with the login of the Repository, which may push where the login of a Sync need not.
