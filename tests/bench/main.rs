@@ -1,5 +1,5 @@
 //! Figures, each against the machine's own limit in the same run:
-//! `bench [fresh-sync|idle|commit|restart|memory|drift|quiet|render|crds|monorepo|scan|update|race|isolation] [--minutes N] [--sample N]`.
+//! `bench [fresh-sync|idle|commit|restart|memory|drift|quiet|render|crds|monorepo|scan|update|race|isolation|preview] [--minutes N] [--sample N]`.
 //!
 //! One JSON line a case on stdout. `--sample` says how many of the 1,000 kustomizations of `render` are rendered. Repositories are `file://`: the transport is not the point. I/O: processes, network.
 #![expect(clippy::print_stdout, reason = "figures go to stdout")]
@@ -9,6 +9,7 @@ mod fixture;
 mod images;
 mod isolation;
 mod monorepo;
+mod preview;
 mod quiet;
 mod race;
 mod render;
@@ -34,7 +35,7 @@ use self::fixture::{
     repository, requests, set,
 };
 
-const CASES: [&str; 14] = [
+const CASES: [&str; 15] = [
     "fresh-sync",
     "idle",
     "commit",
@@ -49,6 +50,7 @@ const CASES: [&str; 14] = [
     "update",
     "race",
     "isolation",
+    "preview",
 ];
 const AGENT: [&str; 1] = ["--allow-file-sources"];
 
@@ -73,6 +75,7 @@ async fn main() -> anyhow::Result<()> {
             "restart" => restart().await?,
             "drift" => drift::drift().await?,
             "isolation" => Box::pin(isolation::isolation()).await?,
+            "preview" => Box::pin(preview::preview()).await?,
             "render" => render::render(sample).await?,
             "crds" => render::definitions().await?,
             "monorepo" => monorepo::monorepo().await?,

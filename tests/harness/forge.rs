@@ -167,6 +167,13 @@ impl Forge {
         self.folder.path().join(format!("repos/{USER}/{}.git", repository.name))
     }
 
+    /// The requests that the agent has sent so far, in the form of an access log.
+    pub fn requests(&self) -> anyhow::Result<Vec<String>> {
+        let text = std::fs::read_to_string(self.folder.path().join("access.log"))?;
+        let is_of_agent = |line: &&str| line.to_ascii_lowercase().contains("\"holdfast/");
+        Ok(text.lines().filter(is_of_agent).map(ToOwned::to_owned).collect())
+    }
+
     /// Makes an access token of the administrator that may read repositories.
     pub async fn token(&self, name: &str) -> anyhow::Result<String> {
         let body = json!({"name": name, "scopes": ["read:repository"]});
@@ -265,7 +272,8 @@ fn settings(tools: &Tools, root: &Path, http: u16, ssh: u16) -> String {
          [security]\nINSTALL_LOCK = true\nSECRET_KEY = loopback\n\
          [service]\nDISABLE_REGISTRATION = true\n\
          [webhook]\nALLOWED_HOST_LIST = loopback\n\
-         [log]\nMODE = console\nLEVEL = warn\n"
+         [log]\nMODE = console\nLEVEL = warn\nlogger.access.MODE = access\n\
+         [log.access]\nMODE = file\nLEVEL = info\nFILE_NAME = {root}/access.log\n"
     )
 }
 
