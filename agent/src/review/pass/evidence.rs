@@ -81,7 +81,7 @@ mod tests {
         };
         assert_eq!(
             line(&warning),
-            "1970-01-01T00:00:00Z, `Pod web-1`, 7 times: `BackOff`: ``back-off\\n### `owned` ``"
+            "1970-01-01T00:00:00Z, `Pod web-1`, 7 times: `BackOff`: `` back-off\\n### `owned` ``"
         );
     }
 }
