@@ -60,10 +60,7 @@ pub struct Place {
 
 impl Tool {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Flux => "Flux",
-            Self::ArgoCd => "Argo CD",
-        }
+        if self == Self::Flux { "Flux" } else { "Argo CD" }
     }
 
     /// The API groups of the tool.
