@@ -119,7 +119,8 @@ impl Import {
         let holdfast = program().await?.parent().map(Path::to_path_buf).unwrap_or_default();
         let kubectl =
             shared.env.cluster.kubectl_program().parent().map(Path::to_path_buf).unwrap_or_default();
-        let path = std::env::var("PATH").unwrap_or_default();
+        let helm = holdfast_tests::tools::helm()?.parent().map(Path::to_path_buf).unwrap_or_default();
+        let path = format!("{}:{}", helm.display(), std::env::var("PATH").unwrap_or_default());
         let mut shell = Command::new("sh");
         shell.args(["-c", command]).current_dir(self.folder.path());
         shell.env("PATH", format!("{}:{}:{path}", holdfast.display(), kubectl.display()));
