@@ -50,7 +50,8 @@ pub async fn apply_as(shared: &Shared, arguments: &[&str], yaml: &str) -> anyhow
     Ok(())
 }
 
-/// Uid, generation, and whether it is being deleted, of all objects of a namespace that must survive.
+/// Uid, specification, and whether it is being deleted, of all objects of a namespace that must survive. The generation of a
+/// Deployment rises with its annotations too.
 pub async fn lives(shared: &Shared, namespace: &str) -> anyhow::Result<Vec<String>> {
     let kinds = "configmaps,services,deployments,replicasets";
     let text = shared.env.cluster.must(&["-n", namespace, "get", kinds, "-o", "json"]).await?;
@@ -59,12 +60,8 @@ pub async fn lives(shared: &Shared, namespace: &str) -> anyhow::Result<Vec<Strin
     let of = |item: &Value| {
         let metadata = &item["metadata"];
         format!(
-            "{} {} {} generation {} deleted {}",
-            item["kind"],
-            metadata["name"],
-            metadata["uid"],
-            metadata["generation"],
-            metadata["deletionTimestamp"]
+            "{} {} {} deleted {} {}",
+            item["kind"], metadata["name"], metadata["uid"], metadata["deletionTimestamp"], item["spec"],
         )
     };
     Ok(all.iter().filter(|item| item["metadata"]["name"] != "kube-root-ca.crt").map(of).collect())

@@ -75,7 +75,7 @@ fn a_forge_that_is_down_is_asked_seldom_and_previews_follow_when_it_is_back() ->
         let path = r#"{.status.conditions[?(@.type=="Ready")].message}"#;
         eventually(SOON, "the Repository to say that the forge does not answer", || async {
             let found = room.path(path).await?;
-            if !found.contains("cannot reach 127.0.0.1") {
+            if !found.contains("cannot reach https://127.0.0.1:") {
                 bail!("{found}");
             }
             Ok(true)
