@@ -9,6 +9,8 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY agent agent
 COPY diff diff
+# `holdfast install` contains them.
+COPY manifests manifests
 # A member of the workspace, so that Cargo.lock is valid; nothing of it is built.
 COPY tests tests
 # The target is named, so that crt-static does not reach the build scripts and procedural macros.

@@ -1,8 +1,10 @@
 //! What installs the agent, against the real API server: it applies with strict validation, it is not stale, and the
-//! agent works with exactly the rights that it grants. The Helm chart is in `chart`. I/O: processes, network.
+//! agent works with exactly the rights that it grants. The Helm chart is in `chart`, `holdfast install` and `holdfast doctor` are in `install`. I/O: processes, network.
 
 #[path = "manifests/chart.rs"]
 mod chart;
+#[path = "manifests/install.rs"]
+mod install;
 
 use holdfast::cli::crd;
 use holdfast_tests::agent::{Agent, holdfast};

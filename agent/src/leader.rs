@@ -26,7 +26,7 @@ use self::observed::{Observed, holder};
 use crate::cluster::refusal::chain;
 
 /// The name of the Lease.
-const NAME: &str = "holdfast";
+pub const NAME: &str = "holdfast";
 /// The annotation of the Lease with the address at which its holder accepts calls.
 const ADDRESS: &str = "holdfast.dev/address";
 /// Maximum time for releasing the Lease.

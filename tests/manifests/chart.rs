@@ -56,7 +56,7 @@ fn template(program: &Path, arguments: &[&str]) -> anyhow::Result<Result<String,
     Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
 }
 
-fn rendered(program: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+pub fn rendered(program: &Path, arguments: &[&str]) -> anyhow::Result<String> {
     template(program, arguments)?.map_err(|error| anyhow::anyhow!("{arguments:?}: {error}"))
 }
 
@@ -78,7 +78,7 @@ fn objects(yaml: &str) -> anyhow::Result<BTreeMap<String, Value>> {
 }
 
 /// The objects without what says who installed them.
-fn meaning(yaml: &str) -> anyhow::Result<BTreeMap<String, Value>> {
+pub fn meaning(yaml: &str) -> anyhow::Result<BTreeMap<String, Value>> {
     let mut all = objects(yaml)?;
     for (key, object) in &mut all {
         if key.starts_with("Validating")
@@ -106,7 +106,7 @@ fn plain(metadata: &mut Value) {
 }
 
 /// What kubectl renders from a kustomization of these resources and components of `manifests/`.
-fn kustomized(resources: &[&str], components: &[&str]) -> anyhow::Result<String> {
+pub fn kustomized(resources: &[&str], components: &[&str]) -> anyhow::Result<String> {
     let folder = tempfile::tempdir()?;
     let up: PathBuf = folder.path().components().skip(1).map(|_| "..").collect();
     let manifests = root().join("manifests");

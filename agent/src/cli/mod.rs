@@ -5,13 +5,16 @@
 pub mod agent;
 mod approve;
 mod cluster;
+mod completion;
 pub mod crd;
+mod doctor;
 mod drift;
 mod explain;
 mod files;
 mod follow;
 mod image;
 mod import;
+mod install;
 mod listen;
 mod mark;
 mod plan;
@@ -25,10 +28,10 @@ mod shape;
 mod status;
 mod ui;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use holdfast_diff::causes;
 
 use crate::error::StageError as _;
@@ -69,6 +72,10 @@ enum Output {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Install or upgrade the agent in a cluster, or print its manifests
+    Install(install::Install),
+    /// Check an installation and say what to do about problems
+    Doctor(doctor::Doctor),
     /// Run the agent
     Agent(Box<agent::Agent>),
     /// Print the CustomResourceDefinitions as YAML
@@ -101,16 +108,34 @@ enum Verb {
     Resume(mark::Resume),
     /// Serve the web UI on loopback, with the rights of your kubeconfig
     Ui(ui::Ui),
+    /// Print the completion script for a shell
+    Completion(completion::Completion),
+    /// Write the manual pages to a folder
+    Manual(completion::Manual),
     /// Render for an agent, which writes the order to standard input
     #[command(hide = true)]
     RenderWorker(render_worker::RenderWorker),
 }
 
+/// The name of the program as a plugin of kubectl.
+const PLUGIN: &str = "kubectl-holdfast";
+
 impl Cli {
+    /// Reads the arguments of this process, or ends it with a message. Usage texts name the program as it was called.
+    pub fn read() -> Self {
+        let called = std::env::args_os().next().map(PathBuf::from);
+        let is_plugin = called.as_deref().and_then(Path::file_stem).is_some_and(|name| name == PLUGIN);
+        let command = Self::command();
+        let command = if is_plugin { command.bin_name("kubectl holdfast") } else { command };
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the verb.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let Self { global, verb } = self;
         match verb {
+            Verb::Install(install) => block_on(install.run(global)),
+            Verb::Doctor(doctor) => block_on(doctor.run(global)),
             Verb::Agent(agent) => block_on(agent.run(global)),
             Verb::Crd => crd::run().map(|()| ExitCode::SUCCESS),
             Verb::Render(render) => block_on(render.run(global)),
@@ -127,6 +152,8 @@ impl Cli {
             Verb::Suspend(suspend) => block_on(suspend.run(global)),
             Verb::Resume(resume) => block_on(resume.run(global)),
             Verb::Ui(ui) => block_on(ui.run(global)),
+            Verb::Completion(completion) => completion.run(),
+            Verb::Manual(manual) => manual.run(),
             Verb::RenderWorker(worker) => worker.run(),
         }
     }

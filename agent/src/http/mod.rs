@@ -31,7 +31,7 @@ pub use guard::{Guard, Refused};
 pub use host::host;
 pub use own::Own;
 pub use redirect::{Redirects, destination, is_redirect, target};
-pub use resolver::reachable;
+pub use resolver::{accepts, reachable};
 pub use retry_after::retry_after;
 pub use times::Times;
 pub use trust::{BadTrust, Trust};

@@ -46,16 +46,40 @@ impl Resolve for Resolver {
 /// Returns an allowed address of a host, for a program that connects by itself. Of several addresses, the first one
 /// that accepts a connection. Blocking.
 pub fn reachable(guard: &Guard, host: &str, port: u16) -> Result<IpAddr, Failure> {
+    let allowed = allowed(guard, host, port)?;
+    let accepts = |address: &&SocketAddr| attempt(address).is_ok();
+    let chosen = if allowed.len() > 1 { allowed.iter().find(accepts) } else { None };
+    chosen.or_else(|| allowed.first()).map(SocketAddr::ip).ok_or_else(no_address)
+}
+
+/// Connects to a host and ends the connection. Blocking.
+pub fn accepts(guard: &Guard, host: &str, port: u16) -> Result<(), Failure> {
+    let mut last = Err(no_address());
+    for address in allowed(guard, host, port)? {
+        last = attempt(&address);
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
+}
+
+/// Returns the addresses of a host to which a connection is allowed.
+fn allowed(guard: &Guard, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     guard.name(host, port)?;
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let connect = |error: std::io::Error| Failure::Connect { said: error.to_string() };
     let found = (bare, port).to_socket_addrs().map_err(connect)?.map(|address| address.ip()).collect();
-    let allowed = guard.allowed(host, port, found)?;
-    let accepts =
-        |address: &&SocketAddr| TcpStream::connect_timeout(address, ATTEMPT.min(Times::CONNECT)).is_ok();
-    let chosen = if allowed.len() > 1 { allowed.iter().find(accepts) } else { None };
-    let none = || Failure::Connect { said: "the host has no address".to_owned() };
-    chosen.or_else(|| allowed.first()).map(SocketAddr::ip).ok_or_else(none)
+    Ok(guard.allowed(host, port, found)?)
+}
+
+fn attempt(address: &SocketAddr) -> Result<(), Failure> {
+    let connected = TcpStream::connect_timeout(address, ATTEMPT.min(Times::CONNECT));
+    connected.map(drop).map_err(|error| Failure::Connect { said: error.to_string() })
+}
+
+fn no_address() -> Failure {
+    Failure::Connect { said: "the host has no address".to_owned() }
 }
 
 #[cfg(test)]
@@ -79,6 +103,8 @@ mod tests {
         let guard = Guard::default();
         assert_eq!(reachable(&guard, "localhost", port), Ok(IpAddr::from([127, 0, 0, 1])));
         assert_eq!(reachable(&guard, "[::1]", port), Ok("::1".parse().unwrap()));
+        assert_eq!(accepts(&guard, "127.0.0.1", port), Ok(()));
+        assert!(matches!(accepts(&guard, "169.254.169.254", 22), Err(Failure::Refused(_))));
         assert!(matches!(reachable(&guard, "169.254.169.254", 22), Err(Failure::Refused(_))));
         // As the resolver of the system reads numbers
         assert!(matches!(
