@@ -15,6 +15,7 @@ mod follow;
 mod image;
 mod import;
 mod install;
+mod list;
 mod listen;
 mod mark;
 mod plan;

@@ -4,16 +4,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use holdfast_diff::causes::{self, Cause};
-use holdfast_diff::visible;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
 
-use super::{Global, Output, cluster, drift, follow, print};
-use crate::api::{
-    Approval, ApprovalSpec, ChangeStatus, ErrorStatus, ProgressStatus, Sync, SyncStatus, conditions,
-};
+use super::list::{self, Form};
+use super::{Global, cluster, drift, follow, print};
+use crate::api::{Approval, ApprovalSpec, ChangeStatus, ErrorStatus, ProgressStatus, Sync};
 
 /// Maximum number of Approvals that are shown for one Sync.
 const APPROVALS: usize = 10;
@@ -25,72 +22,29 @@ pub struct Status {
     name: Option<String>,
     /// Format of the result
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-    /// Show changes and progress of the Sync until Ctrl-C
-    #[arg(long, requires = "name")]
+    output: Form,
+    /// Show changes until Ctrl-C, and the progress of the Sync if one is named
+    #[arg(long)]
     watch: bool,
 }
 
 impl Status {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
         let client = cluster::client(&global).await?;
-        match (self.name, self.output) {
-            (Some(name), output) if self.watch => {
-                return follow::watch(&client, &name, output == Output::Json).await;
-            }
-            (Some(name), Output::Json) => {
-                print::json(&cluster::sync(&client, &name).await?)?;
-            }
-            (Some(name), Output::Text) => {
-                detail(&cluster::sync(&client, &name).await?);
-                approvals(&client, &name).await;
-            }
-            (None, output) => {
-                let syncs = cluster::syncs(&client).list(&ListParams::default()).await?.items;
-                if output == Output::Json {
-                    print::json(&syncs)?;
-                } else {
-                    list(&syncs);
+        let Self { name, output, watch } = self;
+        match name {
+            Some(name) if watch => return follow::watch(&client, &name, output == Form::Json).await,
+            Some(name) => {
+                let sync = cluster::sync(&client, &name).await?;
+                if !output.print(&sync)? {
+                    detail(&sync);
+                    approvals(&client, &name).await;
                 }
             }
+            None if watch => list::watch(&client, output).await?,
+            None => list::once(&client, output).await?,
         }
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-fn condition<'a>(status: &'a SyncStatus, kind: &str) -> Option<&'a Condition> {
-    status.conditions.iter().find(|condition| condition.type_ == kind)
-}
-
-fn list(syncs: &[Sync]) {
-    let mut rows = vec![["NAME", "READY", "STATUS", "REVISION", "OBJECTS", "MESSAGE"].map(str::to_owned)];
-    for sync in syncs {
-        let status = sync.status.clone().unwrap_or_default();
-        let ready = condition(&status, conditions::READY);
-        let objects = status.objects.as_ref().map(|count| count.shown.clone()).unwrap_or_default();
-        let message = match (&status.progress, ready) {
-            (Some(progress), _) => progress.message.clone(),
-            (None, Some(ready)) => ready.message.lines().next().unwrap_or_default().to_owned(),
-            (None, None) => String::new(),
-        };
-        let cells = [
-            sync.name_any(),
-            ready.map_or_else(|| "Unknown".to_owned(), |ready| ready.status.clone()),
-            ready.map(|ready| ready.reason.clone()).unwrap_or_default(),
-            status.revision.as_ref().and_then(|revision| revision.short.clone()).unwrap_or_default(),
-            objects,
-            message,
-        ];
-        rows.push(cells.map(|cell| visible::line(&cell).into_owned()));
-    }
-    let widths: Vec<usize> =
-        (0..5).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
-    for [name, ready, status, revision, objects, message] in rows {
-        let line = format!(
-            "{name:0$}  {ready:1$}  {status:2$}  {revision:3$}  {objects:4$}  {message}",
-            widths[0], widths[1], widths[2], widths[3], widths[4]
-        );
-        print::line(line.trim_end());
     }
 }
 
