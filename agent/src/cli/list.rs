@@ -37,7 +37,7 @@ impl Form {
             Self::Text | Self::Wide => return Ok(false),
             Self::Json => print::json(sync)?,
             Self::Yaml => {
-                print::written(&format!("---\n{}", yaml::write_shown(&serde_json::to_value(sync)?)))?
+                print::written(&format!("---\n{}", yaml::write_shown(&serde_json::to_value(sync)?)))?;
             }
             Self::Name => print::line(format_args!("sync.holdfast.dev/{}", sync.name_any())),
         }
