@@ -103,7 +103,7 @@ async fn an_installation_is_waited_for_checked_and_changed_to_another_mode() -> 
     );
     env.cluster.apply(&away).await?;
     // A policy is enforced some time after it is created.
-    eventually(Duration::from_secs(60), "all but the network to be in order", || async {
+    eventually(Duration::from_mins(1), "all but the network to be in order", || async {
         let (healthy, findings) = doctor(&env).await?;
         let errors: Vec<&Value> = findings.iter().filter(|one| one["result"] == "Error").collect();
         ensure!(!healthy && errors.len() == 1 && errors[0]["check"] == "network", "{errors:?}");
