@@ -1,11 +1,9 @@
 //! `holdfast install` and `holdfast doctor` against the real API server. I/O: processes, network.
 
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use holdfast_tests::agent::{Agent, holdfast};
-use holdfast_tests::controlplane::{ControlPlane, Options};
 use holdfast_tests::{Env, eventually, sync, tools};
 use serde_json::{Value, json};
 
@@ -178,24 +176,5 @@ async fn a_user_without_rights_and_a_cluster_that_is_away() -> anyhow::Result<()
     let findings: Vec<Value> = serde_json::from_slice(&output.stdout)?;
     assert!(!output.status.success() && findings.len() == 1, "{findings:?}");
     assert!(found(&findings, "cluster", "Error")[0].contains("does not answer"), "{findings:?}");
-    Ok(())
-}
-
-/// The demo on a cluster that is not its own: everything is Ready at its end, and nothing is left.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_demo_runs_against_any_cluster_and_leaves_nothing() -> anyhow::Result<()> {
-    let tools = holdfast_tests::tools().await?;
-    let cluster = ControlPlane::start(&tools, Options::default()).await?;
-    let kubeconfig = cluster.kubeconfig();
-    let run = move || Command::new(env!("CARGO_BIN_EXE_demo")).arg("--kubeconfig").arg(&kubeconfig).output();
-    let output = tokio::task::spawn_blocking(run).await??;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    let status = text.split("Waits until everything is Ready again").nth(1).context("no such step")?;
-    let rows: Vec<&str> =
-        status.lines().filter(|line| line.starts_with("cluster ") || line.starts_with("shop ")).collect();
-    assert!(rows.len() == 2 && rows.iter().all(|row| row.contains(" True ")), "{status}");
-    let left = cluster.must(&["get", "namespaces,crds", "-o", "name"]).await?;
-    assert!(!left.contains("holdfast") && !left.contains("namespace/shop"), "{left}");
     Ok(())
 }

@@ -11,12 +11,14 @@ mod network;
 mod rights;
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use self::finding::{Finding, Verdict};
 use super::plan::AGENT_NAMESPACE;
 use super::{Global, Output, print};
+use crate::cluster::requests::{LOADING, is_starting};
 
 /// Which installation, and in which form
 #[derive(Args, Debug)]
@@ -62,5 +64,18 @@ fn show(finding: &Finding) {
     print::line(format_args!("{result:<8} {check:<12} {message}"));
     if let Some(remedy) = remedy.as_ref().filter(|_| *result != Verdict::Ok) {
         print::line(format_args!("{:<21} to do: {remedy}", ""));
+    }
+}
+
+/// Repeats a request while the API server loads the objects of a kind, as after its definition has changed.
+async fn loaded<T>(ask: impl AsyncFn() -> Result<T, kube::Error>) -> Result<T, kube::Error> {
+    let started = Instant::now();
+    loop {
+        match ask().await {
+            Err(error) if is_starting(&error) && started.elapsed() < LOADING => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            answer => return answer,
+        }
     }
 }

@@ -11,6 +11,7 @@ use kube::{Api, Client, Config};
 use url::Url;
 
 use super::finding::{Finding, Findings};
+use super::loaded;
 use crate::api::{ImageUpdate, Repository, Sync};
 use crate::cli::cluster;
 use crate::http::{Clients, Failure, Guard, Request, Times, Trust, accepts};
@@ -102,16 +103,16 @@ async fn servers(client: &Client) -> Result<BTreeMap<Server, String>, kube::Erro
             found.entry(server).or_insert(user);
         }
     };
-    for sync in Api::<Sync>::all(client.clone()).list(&all).await?.items {
+    for sync in loaded(async || Api::<Sync>::all(client.clone()).list(&all).await).await?.items {
         add(of_url(&sync.spec.source.git.url), user("Sync", &sync));
     }
-    for update in Api::<ImageUpdate>::all(client.clone()).list(&all).await?.items {
+    for update in loaded(async || Api::<ImageUpdate>::all(client.clone()).list(&all).await).await?.items {
         add(of_url(&update.spec.git.url), user("ImageUpdate", &update));
         for image in &update.spec.images {
             add(of_image(&image.repository, image.insecure), user("ImageUpdate", &update));
         }
     }
-    for repository in Api::<Repository>::all(client.clone()).list(&all).await?.items {
+    for repository in loaded(async || Api::<Repository>::all(client.clone()).list(&all).await).await?.items {
         add(of_url(&repository.spec.url), user("Repository", &repository));
     }
     Ok(found)

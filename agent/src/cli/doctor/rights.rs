@@ -9,6 +9,7 @@ use kube::{Api, Client, ResourceExt};
 
 use super::agent::Installed;
 use super::finding::{Finding, Findings};
+use super::loaded;
 use crate::api::Sync;
 
 /// Reviews that are sent at the same time.
@@ -146,7 +147,8 @@ async fn workloads(client: &Client, agent: &Installed, findings: &mut Findings) 
 
 /// The namespaces with Syncs, and how many of them name no ServiceAccount.
 async fn namespaces(client: &Client, served: &[String]) -> Result<Vec<String>, kube::Error> {
-    let syncs = Api::<Sync>::all(client.clone()).list_metadata(&ListParams::default()).await?;
+    let (syncs, all) = (Api::<Sync>::all(client.clone()), ListParams::default());
+    let syncs = loaded(async || syncs.list_metadata(&all).await).await?;
     let mut counted = BTreeMap::<String, usize>::new();
     for sync in syncs.items.iter().filter_map(ResourceExt::namespace) {
         *counted.entry(sync).or_default() += 1;
