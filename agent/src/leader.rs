@@ -29,6 +29,8 @@ use crate::cluster::refusal::chain;
 pub const NAME: &str = "holdfast";
 /// The annotation of the Lease with the address at which its holder accepts calls.
 const ADDRESS: &str = "holdfast.dev/address";
+/// The annotation with the address at which its holder serves the web UI.
+const UI: &str = "holdfast.dev/ui-address";
 /// Maximum time for releasing the Lease.
 const RELEASE: Duration = Duration::from_secs(1);
 
@@ -64,9 +66,10 @@ impl Default for Times {
 pub enum Holder {
     Vacant,
     Us,
-    /// Another agent, which accepts calls at this address.
+    /// Another agent, which accepts calls at this address, and serves the web UI at the other one.
     Other {
         address: Option<SocketAddr>,
+        ui: Option<SocketAddr>,
     },
 }
 
@@ -76,6 +79,8 @@ pub struct Identity {
     pub name: String,
     /// The address at which this agent accepts calls, if others can reach it.
     pub address: Option<SocketAddr>,
+    /// The address at which this agent serves the web UI, if others can reach it.
+    pub ui: Option<SocketAddr>,
 }
 
 /// A candidate for the Lease.
@@ -203,7 +208,8 @@ impl Candidate {
         self.fence.close();
         self.holder.send_replace(Holder::Vacant);
         let Some(mut lease) = self.state.lock().await.ours.take() else { return };
-        lease.metadata.annotations.get_or_insert_default().remove(ADDRESS);
+        let annotations = lease.metadata.annotations.get_or_insert_default();
+        [ADDRESS, UI].iter().for_each(|name| drop(annotations.remove(*name)));
         let spec = lease.spec.get_or_insert_default();
         spec.holder_identity = Some(String::new());
         spec.lease_duration_seconds = Some(1);
@@ -275,8 +281,8 @@ impl Candidate {
     /// Records which other agent holds the Lease.
     fn see(&self, lease: &Lease) {
         let annotations = lease.metadata.annotations.as_ref();
-        let address = annotations.and_then(|all| all.get(ADDRESS)?.parse().ok());
-        let seen = Holder::Other { address };
+        let address = |name| annotations.and_then(|all| all.get(name)?.parse().ok());
+        let seen = Holder::Other { address: address(ADDRESS), ui: address(UI) };
         self.holder.send_if_modified(|known| {
             *known != seen && {
                 *known = seen;
@@ -287,11 +293,13 @@ impl Candidate {
 
     /// Returns the Lease with this process as its holder from now on.
     fn renewed(&self, mut lease: Lease) -> Lease {
-        let Identity { name, address } = &self.identity;
+        let Identity { name, address, ui } = &self.identity;
         let annotations: &mut BTreeMap<String, String> = lease.metadata.annotations.get_or_insert_default();
-        match address {
-            Some(address) => drop(annotations.insert(ADDRESS.to_owned(), address.to_string())),
-            None => drop(annotations.remove(ADDRESS)),
+        for (key, address) in [(ADDRESS, address), (UI, ui)] {
+            match address {
+                Some(address) => drop(annotations.insert(key.to_owned(), address.to_string())),
+                None => drop(annotations.remove(key)),
+            }
         }
         let before = lease.spec.take();
         let now = MicroTime(Timestamp::now());

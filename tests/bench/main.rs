@@ -1,5 +1,5 @@
 //! Figures, each against the machine's own limit in the same run:
-//! `bench [fresh-sync|idle|commit|restart|memory|drift|quiet|render|crds|monorepo|scan|update|race|isolation|preview] [--minutes N] [--sample N]`.
+//! `bench [fresh-sync|idle|commit|restart|memory|drift|quiet|render|crds|monorepo|scan|update|race|isolation|preview|ui] [--minutes N] [--sample N]`.
 //!
 //! One JSON line a case on stdout. `--sample` says how many of the 1,000 kustomizations of `render` are rendered. Repositories are `file://`: the transport is not the point. I/O: processes, network.
 #![expect(clippy::print_stdout, reason = "figures go to stdout")]
@@ -16,6 +16,7 @@ mod render;
 mod scan;
 #[path = "../hostile/servers.rs"]
 mod servers;
+mod ui;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -35,7 +36,7 @@ use self::fixture::{
     repository, requests, set,
 };
 
-const CASES: [&str; 15] = [
+const CASES: [&str; 16] = [
     "fresh-sync",
     "idle",
     "commit",
@@ -51,6 +52,7 @@ const CASES: [&str; 15] = [
     "race",
     "isolation",
     "preview",
+    "ui",
 ];
 const AGENT: [&str; 1] = ["--allow-file-sources"];
 
@@ -76,6 +78,7 @@ async fn main() -> anyhow::Result<()> {
             "drift" => drift::drift().await?,
             "isolation" => Box::pin(isolation::isolation()).await?,
             "preview" => Box::pin(preview::preview()).await?,
+            "ui" => Box::pin(ui::ui()).await?,
             "render" => render::render(sample).await?,
             "crds" => render::definitions().await?,
             "monorepo" => monorepo::monorepo().await?,

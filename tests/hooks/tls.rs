@@ -55,7 +55,7 @@ async fn a_certificate_is_renewed_while_it_is_shown_and_agents_know_each_other_b
     tokio::spawn(tls.clone().renew());
     let (leads, holder) = watch::channel(Holder::Us);
     let leader = agent(Some(tls.clone()), holder)?;
-    let (_waits, holder) = watch::channel(Holder::Other { address: Some(leader) });
+    let (_waits, holder) = watch::channel(Holder::Other { address: Some(leader), ui: None });
     let standby = agent(Some(tls.clone()), holder)?;
     let get = async |client: &reqwest::Client, address: SocketAddr, path: &str| {
         client.get(format!("https://{address}/{path}")).send().await.map(|answer| answer.status().as_u16())
@@ -67,7 +67,7 @@ async fn a_certificate_is_renewed_while_it_is_shown_and_agents_know_each_other_b
     let other = (folder.path().join("other.crt"), folder.path().join("other.key"));
     certify(&folder.path().join("two"), &other.0, &other.1)?;
     let stranger = agent(Some(Tls::load(&other.0, &other.1)?), watch::channel(Holder::Us).1)?;
-    let (_waits, holder) = watch::channel(Holder::Other { address: Some(stranger) });
+    let (_waits, holder) = watch::channel(Holder::Other { address: Some(stranger), ui: None });
     let careful = agent(Some(tls.clone()), holder)?;
     ensure!(get(&first, careful, "hooks/none").await? == 503);
 

@@ -88,25 +88,27 @@ impl Agent {
         // The receiver ends with the process.
         let hooks = Hooks::new(Arc::new(move |owner| drop(calls.send(owner))));
         let (holder, seen) = watch::channel(Holder::Vacant);
+        let held = self.leader_elect.then_some(seen);
         let pages = Pages {
             health: health.clone(),
             metrics: metrics.clone(),
             scrape: scrape(self.listen.metrics_auth, client.clone()),
             audit: endpoint,
             hooks: hooks.clone(),
-            relay: Relay { holder: self.leader_elect.then_some(seen), tls: tls.clone(), stop: stop.clone() },
+            relay: Relay { holder: held.clone(), tls: tls.clone(), stop: stop.clone() },
         };
         tls.clone().map(|tls| tokio::spawn(tls.renew()));
         let (live, offered) = watch::channel(None);
-        let ui_listen = self.ui.serve(&client, &config, offered, tls.clone(), &stop)?;
+        let ui_listen = self.ui.serve(&client, &config, offered, tls.clone(), held, &stop).await?;
         let listen = server::serve(self.listen.listen, pages, connections(), tls, stop.clone())?;
         if let Some(address) = self.listen.probe_listen {
             probes::serve(address, health.clone())?;
         }
         info!(version = VERSION, listen = %listen, "Started");
         let instance = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).ok();
+        let ui = ui_listen.filter(|_| self.ui.is_forwarded()).and_then(reachable);
         let candidate = self.leader_elect.then(|| {
-            let identity = Identity { name: identity(instance.as_deref()), address: reachable(listen) };
+            let identity = Identity { name: identity(instance.as_deref()), address: reachable(listen), ui };
             Arc::new(Candidate::new(client, identity, Times::default(), clock(), holder))
         });
         let fence = candidate.as_ref().map(|candidate| candidate.fence());
@@ -243,6 +245,9 @@ fn identity(instance: Option<&str>) -> String {
 /// Returns the address at which other agents reach the pages of this listener.
 fn reachable(listen: SocketAddr) -> Option<SocketAddr> {
     let pod = std::env::var("POD_IP").ok().and_then(|address| address.parse::<IpAddr>().ok());
+    if pod.is_some() && listen.ip().is_loopback() {
+        return None;
+    }
     let address = pod.or_else(|| (!listen.ip().is_unspecified()).then_some(listen.ip()))?;
     Some(SocketAddr::new(address, listen.port()))
 }

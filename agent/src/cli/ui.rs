@@ -17,8 +17,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Global, cluster, print};
-use crate::api::{Approval, ImageUpdate, Sync};
+use crate::api::{Approval, ImageUpdate, Repository, Sync};
 use crate::cluster::clients::Clients;
+use crate::cluster::discovery::Discovery;
 use crate::cluster::people::Hand;
 use crate::cluster::requests::is_forbidden;
 use crate::controller::feeds;
@@ -55,6 +56,10 @@ impl Ui {
             syncs: store::<Sync>(&client, &namespaces),
             approvals: store::<Approval>(&client, &namespaces),
             updates: store::<ImageUpdate>(&client, &namespaces),
+            repositories: store::<Repository>(&client, &namespaces),
+            pulls: Arc::default(),
+            discovery: Arc::new(Discovery::new(client.clone())),
+            renders: None,
             view: None,
             silence: Arc::new(move || heard.contact().last().elapsed()),
             events: None,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::people::{Act, Hand};
 use super::requests::is_conflict;
-use crate::api::{Approval, ApprovalDecision, ApprovalSpec, DriftObject, Snooze, Sync, names};
+use crate::api::{Approval, ApprovalDecision, ApprovalSpec, DriftObject, ImageUpdate, Snooze, Sync, names};
 use crate::sync_ref::SyncRef;
 
 /// How often a Sync is read again after another client changed it: the agent writes its status.
@@ -113,6 +113,21 @@ impl Deed {
             }
         }
     }
+}
+
+/// Lets versions of an image be written again that were reverted or refused; of all images if `image` is empty.
+pub async fn unban(
+    hand: &Hand,
+    namespace: &str,
+    name: &str,
+    image: &str,
+    now: Timestamp,
+) -> Result<(), DeedError> {
+    let image = if image.is_empty() { "*" } else { image };
+    let patch = json!({"metadata": {"annotations": {names::UNBAN: format!("{image}@{now}")}}});
+    let api = Api::<ImageUpdate>::namespaced(hand.0.clone(), namespace);
+    api.patch(name, &params(), &Patch::Merge(patch)).await?;
+    Ok(())
 }
 
 /// A snooze of one object.

@@ -17,6 +17,7 @@ pub mod early;
 pub mod entry;
 pub mod everything;
 pub mod holders;
+pub mod inspect;
 pub mod judges;
 pub mod lookup;
 pub mod marks;

@@ -20,6 +20,8 @@ use super::clients::{AGENT, ClientError};
 
 /// How long an answer about a person may take.
 const LIMIT: Duration = Duration::from_secs(10);
+/// How long the API server may be silent in the middle of an answer: a log that is followed has pauses.
+const PAUSE: Duration = Duration::from_mins(10);
 
 /// Asks about people, and makes requests as them.
 #[derive(Clone)]
@@ -41,7 +43,7 @@ pub struct Person {
 /// Something that a person may be allowed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act<'a> {
-    /// A verb on a resource in a namespace; in all namespaces if that is empty.
+    /// A verb on a resource, or on a subresource such as `pods/log`, in a namespace; in all namespaces if that is empty.
     Resource { verb: &'a str, group: &'a str, resource: &'a str, namespace: &'a str },
     /// `get` of a path of an HTTP endpoint.
     Path(&'a str),
@@ -83,7 +85,7 @@ impl People {
         config.auth_info = AuthInfo::default();
         config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
         config.default_retry = false;
-        config.read_timeout = Some(LIMIT);
+        config.read_timeout = Some(PAUSE);
         let bare = ClientBuilder::try_from(config).map_err(ClientError::Build)?.build();
         Ok(Self { agent, bare })
     }
@@ -149,10 +151,15 @@ pub(super) async fn is_allowed(client: &Client, person: Person, act: Act<'_>) ->
     let text = |text: &str| Some(text.to_owned());
     match act {
         Act::Resource { verb, group, resource, namespace } => {
+            let (resource, subresource) = match resource.split_once('/') {
+                Some((resource, subresource)) => (resource, text(subresource)),
+                None => (resource, None),
+            };
             spec.resource_attributes = Some(ResourceAttributes {
                 verb: text(verb),
                 group: text(group),
                 resource: text(resource),
+                subresource,
                 namespace: text(namespace),
                 ..ResourceAttributes::default()
             });

@@ -19,7 +19,7 @@ use crate::report::audit::ChangeSender;
 use crate::server::hooks::Hooks;
 use crate::subject::Subject;
 use crate::sync_ref::SyncRef;
-use crate::ui::Live;
+use crate::ui::Pulls;
 
 /// Shared by the controllers.
 pub struct Agent {
@@ -31,6 +31,8 @@ pub struct Agent {
     /// The pull requests of others.
     pub reviews: Client,
     pub repositories: Store<Repository>,
+    /// The pull requests that the web UI shows.
+    pub pulls: Arc<Pulls>,
     /// The memory of each Sync.
     pub memories: Memories<SyncRef, Memory>,
     /// The current runs of Syncs.
@@ -49,20 +51,6 @@ impl Agent {
     pub fn take_checks(&self, sync: &Sync) {
         if let Some(owner) = claims::name(sync) {
             let _ = self.services.cluster.view.judges.take(&owner, sync);
-        }
-    }
-
-    /// What the web UI shows.
-    pub fn live(&self) -> Live {
-        let Services { cluster, approvals, events, .. } = &self.services;
-        let clients = cluster.clients.clone();
-        Live {
-            syncs: cluster.syncs.clone(),
-            approvals: approvals.clone(),
-            updates: self.updates.clone(),
-            view: Some(cluster.view.clone()),
-            silence: Arc::new(move || clients.contact().last().elapsed()),
-            events: Some(events.clone()),
         }
     }
 
@@ -113,5 +101,6 @@ impl Agent {
     pub fn forget_repository(&self, repository: &Subject) {
         self.services.secrets.release(repository, &[]);
         self.hooks.remove(repository);
+        self.pulls.forget(&(repository.namespace.clone(), repository.name.clone()));
     }
 }

@@ -164,6 +164,7 @@ pub async fn connect(
         reviews: review::Client::new(session.clone()),
         session,
         repositories,
+        pulls: Arc::default(),
         memories: Memories::default(),
         runs: Runs::default(),
         hooks: options.hooks.clone(),

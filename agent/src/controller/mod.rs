@@ -13,6 +13,7 @@ mod image_run;
 mod images;
 pub mod memory;
 mod pace;
+mod remembered;
 mod reporter;
 mod repositories;
 mod repository_run;
@@ -87,7 +88,7 @@ pub async fn run(
         async move {
             let _ = agent.services.cluster.syncs.wait_until_ready().await;
             let _ = agent.services.approvals.wait_until_ready().await;
-            live.send_replace(Some(Arc::new(agent.live())));
+            live.send_replace(Some(Arc::new(remembered::live(&agent))));
             health.set_ready();
             info!("Watching Syncs");
         }

@@ -19,6 +19,7 @@ use super::repository_state::{Memory, Repositories, name};
 use crate::api::{InputKind, PullRequestState, RateLimit, Repository, RepositoryStatus, conditions, names};
 use crate::cluster::refusal::chain;
 use crate::error::Class;
+use crate::forge::review::PullRequest;
 use crate::forge::{Login, Target};
 use crate::reconcile::past::since;
 use crate::report::{Failure, write};
@@ -26,6 +27,7 @@ use crate::review::pass::memory::Memory as Pulls;
 use crate::review::pass::{Found, Pass, pass};
 use crate::secret_data::SecretData;
 use crate::subject::Subject;
+use crate::ui::Pull;
 
 /// How often a pass checks that its Repository has not changed.
 const CHECK: Duration = Duration::from_secs(1);
@@ -88,6 +90,7 @@ async fn work(repository: &Repository, all: &Repositories) -> Action {
                 };
                 found = passed.unwrap_or_else(|_| late());
                 rate = client.rate(target);
+                agent.pulls.keep((owner.namespace.clone(), owner.name.clone()), shown(&pulls));
                 memory.pulls = Some(pulls);
                 memory.answered = asked;
                 if list {
@@ -124,6 +127,18 @@ async fn work(repository: &Repository, all: &Repositories) -> Action {
     let next = if left.is_zero() { interval } else { left };
     let soon = found.next.or_else(|| passing.then(|| PAUSE.saturating_mul(1 << memory.failures.min(6))));
     Action::requeue(soon.map_or(next, |soon| soon.min(next)))
+}
+
+/// The open pull requests as the web UI shows them.
+fn shown(pulls: &Pulls) -> Vec<Pull> {
+    let of = |found: &PullRequest| {
+        let text = pulls.reviews.get(&found.number).map(|review| review.text.clone()).unwrap_or_default();
+        let (number, is_draft) = (found.number, found.draft);
+        let (title, url, author) = (found.title.clone(), found.url.clone(), found.author.login.clone());
+        Pull { number, title, url, author, is_draft, text }
+    };
+    let open = pulls.open.iter().flatten();
+    open.filter(|found| pulls.records.contains_key(&found.number)).map(of).collect()
 }
 
 /// The repository at the forge, with the login of the Secret.

@@ -102,7 +102,7 @@ fn played(server: &Shared, name: &str) -> Played {
         Arc::new(move || started.elapsed() + Duration::from_secs(ahead.load(Ordering::Relaxed)));
     let (sender, holder) = watch::channel(Holder::Vacant);
     let address = format!("10.0.0.1:{}", 8000 + name.len()).parse().ok();
-    let identity = Identity { name: name.to_owned(), address };
+    let identity = Identity { name: name.to_owned(), address, ui: None };
     Played { candidate: Candidate::new(client(server), identity, TIMES, clock, sender), forward, holder }
 }
 
@@ -137,7 +137,7 @@ async fn a_clock_that_is_a_minute_wrong_neither_loses_the_lease_nor_keeps_it() {
             waited > Duration::from_secs(4) && waited < Duration::from_millis(6500),
             "{skew}: {waited:?}"
         );
-        let seen = Holder::Other { address: "10.0.0.9:8080".parse().ok() };
+        let seen = Holder::Other { address: "10.0.0.9:8080".parse().ok(), ui: None };
         assert_eq!(*played.holder.borrow(), seen, "{skew}");
         played.candidate.begin();
         assert_eq!(*played.holder.borrow(), Holder::Us);

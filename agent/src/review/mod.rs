@@ -17,6 +17,7 @@ pub mod marker;
 pub mod mentions;
 pub mod merge;
 pub mod offline;
+pub mod origin;
 pub mod pass;
 pub mod plan;
 pub mod preview;

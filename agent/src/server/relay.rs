@@ -31,7 +31,7 @@ use super::tls::Tls;
 use crate::leader::Holder;
 
 /// Marks a forwarded call. It is not forwarded again.
-const HOP: HeaderName = HeaderName::from_static("x-holdfast-forwarded");
+pub(super) const HOP: HeaderName = HeaderName::from_static("x-holdfast-forwarded");
 /// Maximum time for which a call waits for an agent that accepts it. Forges have a timeout of 10 s.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Maximum time for connecting to the other agent, and the pause before the next attempt.
@@ -44,7 +44,7 @@ const LARGEST: usize = 64 * 1024;
 
 /// Headers that concern one connection only (RFC 9110, section 7.6.1), and one that the other agent has handled
 /// already.
-const OF_CONNECTION: [HeaderName; 8] = [
+pub(super) const OF_CONNECTION: [HeaderName; 8] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -108,12 +108,12 @@ impl Relay {
             match seen {
                 Holder::Us => return Some(Taker::Here),
                 _ if forwarded => return None,
-                Holder::Other { address: Some(address) } => {
+                Holder::Other { address: Some(address), .. } => {
                     if let Some(channel) = self.connect(address).await {
                         return Some(Taker::There(address, channel));
                     }
                 }
-                Holder::Other { address: None } | Holder::Vacant => {}
+                Holder::Other { address: None, .. } | Holder::Vacant => {}
             }
             let now = Instant::now();
             if now >= end {

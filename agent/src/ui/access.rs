@@ -7,6 +7,7 @@ use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderName};
 use subtle::ConstantTimeEq as _;
 
+use super::oidc::Oidc;
 use crate::cluster::people::{Hand, People, Person, PersonError};
 use crate::http::Destination;
 
@@ -14,17 +15,21 @@ use crate::http::Destination;
 pub const COOKIE_NAME: &str = "__Host-holdfast";
 /// The cookie of `holdfast ui`, whose pages are served without TLS on loopback.
 pub const OWN_COOKIE_NAME: &str = "holdfast-ui";
+/// The cookie of a browser that signs in with a provider.
+pub const STATE_COOKIE_NAME: &str = "__Host-holdfast-login";
 /// Groups that are read of a header.
 const GROUPS: usize = 500;
 
 /// Who may visit, and how a visitor is known.
 pub enum Access {
-    /// Every client that can connect may read. No client may write.
-    Loopback,
+    /// Every client that can connect may read, with the rights of the agent. No client may write.
+    Loopback(Hand),
     /// Users of the cluster, by their tokens.
     Token(People),
     /// Users that a proxy names.
     Proxy(People, Proxy),
+    /// Users that sign in with a provider.
+    Oidc(People, Box<Oidc>),
     /// The user of a kubeconfig, who knows this key.
     Own { hand: Hand, name: String, key: String },
 }
@@ -64,6 +69,8 @@ pub struct Visitor {
     /// Whose rights are asked for, and where.
     pub person: Option<(People, Arc<Person>)>,
     pub means: Means,
+    /// By whose hand objects are read: the visitor's own, or the agent's after the API server has said that the visitor may.
+    pub eyes: Hand,
     /// True if the credentials came in a header that no browser sends by itself.
     pub is_program: bool,
     /// True if the visitor can sign out.
@@ -73,7 +80,7 @@ pub struct Visitor {
 /// Why a visitor is not let in.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    #[error("sign in with a token of the cluster")]
+    #[error("sign in first")]
     SignIn,
     #[error("the token is not valid; sign in with another one")]
     BadToken,
@@ -120,7 +127,7 @@ impl Proxy {
 impl Access {
     /// True if only requests to a name of this machine are answered, so that no site can have its own name resolved to it.
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::Loopback | Self::Own { .. })
+        matches!(self, Self::Loopback(_) | Self::Own { .. })
     }
 
     /// True for the key of `holdfast ui`.

@@ -21,15 +21,18 @@ use super::answer::{self, problem};
 use super::desk::Desk;
 use super::form::{Form, FormError};
 use super::live::Live;
+use super::pulls::is_previewed;
+use super::sync::is_waiting;
 use super::who::visitor;
-use crate::api::{ApprovalDecision, PlanState, Sync};
+use crate::api::{ApprovalDecision, Sync};
 use crate::cluster::deeds::{Deed, DeedError, snooze_of};
+use crate::cluster::people::{Act, Hand};
 use crate::report::events::Note;
 use crate::sync_ref::SyncRef;
 
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
-enum ActError {
+pub enum ActError {
     #[error("there is no such action")]
     Unknown,
     #[error(transparent)]
@@ -46,6 +49,20 @@ enum ActError {
         "an Approval is made with your own credentials, which the agent does not have; use `holdfast approve`"
     )]
     NotTheirs,
+}
+
+/// What was just done, in words.
+pub fn done(deed: &str) -> Option<&'static str> {
+    Some(match deed {
+        "decide" => "Your decision is recorded. The agent acts on it in a moment.",
+        "reconcile" => "A reconciliation is requested.",
+        "suspend" => "The Sync is suspended.",
+        "resume" => "The Sync is resumed.",
+        "snooze" => "The drift is snoozed.",
+        "unsnooze" => "The drift is no longer snoozed.",
+        "unban" => "The bans are removed. The agent selects again in a moment.",
+        _ => return None,
+    })
 }
 
 #[derive(Serialize)]
@@ -77,11 +94,16 @@ pub async fn act(
     let now = Timestamp::now();
     let fail =
         |status, text: &str| problem(&headers, &desk.frame(Some(&visitor), None), status, "Not done", text);
-    let deed = match read(&desk, &visitor, &sync, &verb, body, now).await {
-        Ok(deed) => deed,
+    let repositories = live.repositories.state();
+    let is_previewed = |plan: &str| is_previewed(&repositories, &sync, plan);
+    let (deed, back) = match read(&desk, &visitor, &sync, &verb, body, now, is_previewed).await {
+        Ok(read) => read,
         Err(error) => return fail(status(&error), &error.to_string()),
     };
-    let hand = match allow(&visitor, &deed, &namespace).await {
+    if matches!((&visitor.means, &deed), (Means::Agents(_), Deed::Decide { .. })) {
+        return fail(StatusCode::FORBIDDEN, &ActError::NotTheirs.to_string());
+    }
+    let hand = match allow(&visitor, deed.needs(&namespace)).await {
         Ok(Ok(hand)) => hand,
         Ok(Err(error)) => return fail(status(&error), &error.to_string()),
         Err(why) => return answer::unknown_rights(&desk, &headers, &visitor, &why),
@@ -96,10 +118,12 @@ pub async fn act(
     if answer::wants_json(&headers) {
         return answer::json(StatusCode::OK, &Done { done: deed.past() });
     }
-    answer::to(&format!("{}?done={verb}", super::sync::address(&sync)))
+    let back = if back.is_empty() { super::sync::address(&sync) } else { answer::local(&back).to_owned() };
+    let joint = if back.contains('?') { '&' } else { '?' };
+    answer::to(&format!("{back}{joint}done={verb}"))
 }
 
-/// Reads the form, which must be of this process.
+/// Reads the form, which must be of this process: what to do, and the page to which it leads.
 async fn read(
     desk: &Desk,
     visitor: &Visitor,
@@ -107,16 +131,30 @@ async fn read(
     verb: &str,
     body: Body,
     now: Timestamp,
-) -> Result<Deed, ActError> {
+    is_previewed: impl Fn(&str) -> bool,
+) -> Result<(Deed, String), ActError> {
+    let form = proven(desk, visitor, body).await?;
+    Ok((deed(sync, verb, &form, &visitor.name, now, is_previewed)?, form.get("back").to_owned()))
+}
+
+/// The form of a request, which must be of this process.
+pub async fn proven(desk: &Desk, visitor: &Visitor, body: Body) -> Result<Form, ActError> {
     let form = Form::read(body).await?;
     if !visitor.is_program && !desk.seal.holds(&visitor.id, form.get("proof")) {
         return Err(ActError::Proof);
     }
-    deed(sync, verb, &form, &visitor.name, now)
+    Ok(form)
 }
 
 /// What a form says.
-fn deed(sync: &Sync, verb: &str, form: &Form, user: &str, now: Timestamp) -> Result<Deed, ActError> {
+fn deed(
+    sync: &Sync,
+    verb: &str,
+    form: &Form,
+    user: &str,
+    now: Timestamp,
+    is_previewed: impl Fn(&str) -> bool,
+) -> Result<Deed, ActError> {
     let text = |name: &str| form.get(name).to_owned();
     Ok(match verb {
         "decide" => {
@@ -126,9 +164,9 @@ fn deed(sync: &Sync, verb: &str, form: &Form, user: &str, now: Timestamp) -> Res
                 _ => return Err(ActError::Unknown),
             };
             let plan = sync.status.as_ref().and_then(|status| status.plan.as_ref());
-            let waits =
-                plan.filter(|plan| matches!(plan.state, PlanState::AwaitingApproval | PlanState::Rejected));
-            if waits.is_none_or(|plan| plan.id != form.get("plan")) {
+            let waits = plan.filter(|plan| is_waiting(plan));
+            // The plan of a pull request is decided before it waits.
+            if waits.is_none_or(|plan| plan.id != form.get("plan")) && !is_previewed(form.get("plan")) {
                 return Err(ActError::OtherPlan);
             }
             Deed::Decide { plan: text("plan"), decision, approver: user.to_owned(), reason: form.reason()? }
@@ -153,23 +191,16 @@ fn deed(sync: &Sync, verb: &str, form: &Form, user: &str, now: Timestamp) -> Res
 }
 
 /// The hand that does it. The outer error says why the rights are not known.
-async fn allow(
-    visitor: &Visitor,
-    deed: &Deed,
-    namespace: &str,
-) -> Result<Result<crate::cluster::people::Hand, ActError>, String> {
+pub async fn allow(visitor: &Visitor, act: Act<'_>) -> Result<Result<Hand, ActError>, String> {
     let hand = match &visitor.means {
         Means::Nothing => return Ok(Err(ActError::Forbidden)),
         // The API server decides about the request itself.
         Means::Theirs(hand) => return Ok(Ok(hand.clone())),
         Means::Agents(hand) => hand,
     };
-    if matches!(deed, Deed::Decide { .. }) {
-        return Ok(Err(ActError::NotTheirs));
-    }
     // Not what is remembered: the right may have been taken away a moment ago, and the agent has it.
     let Some((people, person)) = &visitor.person else { return Ok(Err(ActError::Forbidden)) };
-    match people.may(person, deed.needs(namespace)).await {
+    match people.may(person, act).await {
         Ok(true) => Ok(Ok(hand.clone())),
         Ok(false) => Ok(Err(ActError::Forbidden)),
         Err(error) => Err(error.to_string()),
@@ -189,7 +220,7 @@ fn record(live: &Live, sync: &Sync, visitor: &Visitor, deed: &Deed) {
     }
 }
 
-fn status(error: &ActError) -> StatusCode {
+pub fn status(error: &ActError) -> StatusCode {
     match error {
         ActError::Unknown => StatusCode::NOT_FOUND,
         ActError::Form(_) | ActError::Endless => StatusCode::BAD_REQUEST,
@@ -199,7 +230,7 @@ fn status(error: &ActError) -> StatusCode {
 }
 
 /// The status of the API server, where it refused.
-fn refusal(error: &DeedError) -> StatusCode {
+pub fn refusal(error: &DeedError) -> StatusCode {
     match error {
         DeedError::Refused(error) => crate::cluster::requests::refusal(error)
             .and_then(|refusal| StatusCode::from_u16(refusal.code).ok())
@@ -217,7 +248,10 @@ mod tests {
 
     fn read(verb: &str, form: &str) -> Result<Deed, StatusCode> {
         let sync = with_plan(sync("team", "shop", &[]));
-        let found = deed(&sync, verb, &Form::parse(form.as_bytes()), "alice", NOW.parse().expect("a time"));
+        let found =
+            deed(&sync, verb, &Form::parse(form.as_bytes()), "alice", NOW.parse().expect("a time"), |plan| {
+                plan == "ffff"
+            });
         found.map_err(|error| status(&error))
     }
 
@@ -250,6 +284,13 @@ mod tests {
         assert_eq!(read("decide", &form("Approve", plan)), Ok(decide(ApprovalDecision::Approve)));
         assert_eq!(read("decide", &form("Reject", plan)), Ok(decide(ApprovalDecision::Reject)));
         assert_eq!(read("decide", &form("Approve", "00")), Err(StatusCode::CONFLICT));
+        let previewed = Deed::Decide {
+            plan: "ffff".to_owned(),
+            decision: ApprovalDecision::Approve,
+            approver: "alice".to_owned(),
+            reason: "why".to_owned(),
+        };
+        assert_eq!(read("decide", &form("Approve", "ffff")), Ok(previewed));
         assert_eq!(read("decide", &form("Maybe", plan)), Err(StatusCode::NOT_FOUND));
         assert_eq!(read("decide", &format!("plan={plan}&decision=Approve")), Err(StatusCode::BAD_REQUEST));
     }

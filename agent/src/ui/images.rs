@@ -1,5 +1,6 @@
 //! The value of the page of images. Pure.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
@@ -17,11 +18,14 @@ pub struct Images {
     /// By namespace and name. At most 200.
     pub updates: Vec<Arc<ImageUpdate>>,
     pub more: usize,
+    /// The namespaces in which the visitor may remove bans.
+    #[serde(skip)]
+    pub may: BTreeSet<String>,
 }
 
-pub fn images(mut updates: Vec<Arc<ImageUpdate>>) -> Images {
+pub fn images(mut updates: Vec<Arc<ImageUpdate>>, may: BTreeSet<String>) -> Images {
     updates.sort_by_cached_key(|update| (update.namespace(), update.name_any()));
     let more = updates.len().saturating_sub(LISTED);
     updates.truncate(LISTED);
-    Images { updates, more }
+    Images { updates, more, may }
 }

@@ -10,17 +10,25 @@
 
 mod access;
 mod act;
+mod act_images;
 mod answer;
 mod assets;
 mod desk;
 mod form;
+mod graph;
 mod guarded;
 mod home;
 mod images;
 mod live;
+mod logs;
 mod needs;
+mod object;
+mod object_routes;
 mod objects;
+mod oidc;
 mod pages;
+mod plan;
+mod pulls;
 mod pulse;
 mod query;
 mod rights;
@@ -32,6 +40,7 @@ mod stream;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod visit;
 mod who;
 
 use std::sync::Arc;
@@ -41,7 +50,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::access::{Access, BadProxy, Proxy};
 use self::desk::Desk;
-pub use self::live::{Live, Offered};
+pub use self::live::{Changed, Desired, Live, Offered, Pull, Pulls, Renders};
+pub use self::oidc::{Names, Oidc, Provider};
 
 /// A key for [`Access::Own`].
 pub fn key() -> String {

@@ -14,8 +14,8 @@ use crate::sync_ref::SyncRef;
 
 /// Kinds in namespaces that are asked about for one page.
 const KINDS: usize = 200;
-/// Objects that are listed; those that are not healthy come first.
-const LISTED: usize = 500;
+/// Objects of one window; those that are not healthy come first.
+pub const WINDOW: usize = 200;
 
 /// One object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,18 +36,27 @@ pub struct Line {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Objects {
-    /// At most 500, those that are not healthy first.
+    /// At most 200, those that are not healthy first.
     pub listed: Vec<Line>,
-    /// Objects that the visitor may read and that are not listed.
+    /// Objects before them that the visitor may read.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub before: usize,
+    /// Objects after them that the visitor may read.
     pub more: usize,
 }
 
-/// The objects that a visitor may read; `None` if there is no live view.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form of serde")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// A window of the objects that a visitor may read, after some of them; `None` if there is no live view.
 pub async fn objects(
     live: &Live,
     rights: &Rights,
     visitor: &Visitor,
     sync: &SyncRef,
+    before: usize,
 ) -> Result<Option<Objects>, PersonError> {
     let Some(view) = &live.view else { return Ok(None) };
     let members = view.members(sync);
@@ -84,6 +93,8 @@ pub async fn objects(
         }
     }
     found.sort_by_key(|(is_healthy, wave, _)| (*is_healthy, *wave));
-    let more = found.len().saturating_sub(LISTED);
-    Ok(Some(Objects { listed: found.into_iter().take(LISTED).map(|(_, _, line)| line).collect(), more }))
+    let before = before.min(found.len());
+    let more = found.len().saturating_sub(before + WINDOW);
+    let listed = found.into_iter().skip(before).take(WINDOW).map(|(_, _, line)| line).collect();
+    Ok(Some(Objects { listed, before, more }))
 }

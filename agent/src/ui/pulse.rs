@@ -116,20 +116,22 @@ impl Pulse {
     }
 }
 
-/// The version of each Sync, and one of all ImageUpdates.
+/// The version of each Sync, one of all ImageUpdates, and one of all Repositories.
 fn versions(live: &Live) -> HashMap<String, String> {
     let syncs = live.syncs.state().into_iter();
     let syncs = syncs.map(|sync| (name(&sync).to_string(), sync.resource_version().unwrap_or_default()));
-    let mut updates: Vec<String> = live
-        .updates
-        .state()
-        .iter()
-        .map(|update| {
-            format!("{}@{}", update.uid().unwrap_or_default(), update.resource_version().unwrap_or_default())
-        })
-        .collect();
-    updates.sort_unstable();
-    syncs.chain([("images".to_owned(), updates.join(" "))]).collect()
+    let (images, pulls) = (together(&live.updates.state()), together(&live.repositories.state()));
+    syncs.chain([("images".to_owned(), images), ("pulls".to_owned(), pulls)]).collect()
+}
+
+/// One version of all resources of a kind.
+fn together<K: kube::Resource>(all: &[Arc<K>]) -> String {
+    let version = |one: &Arc<K>| {
+        format!("{}@{}", one.uid().unwrap_or_default(), one.resource_version().unwrap_or_default())
+    };
+    let mut versions: Vec<String> = all.iter().map(version).collect();
+    versions.sort_unstable();
+    versions.join(" ")
 }
 
 /// What is new, different or gone.

@@ -96,6 +96,26 @@ impl Rights {
             || self.may(visitor, list(resource, namespace)).await?)
     }
 
+    /// Those of these namespaces whose resources of a kind the visitor may change.
+    pub async fn patches(
+        &self,
+        visitor: &Visitor,
+        resource: &str,
+        namespaces: BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, PersonError> {
+        let mut found = BTreeSet::new();
+        if matches!(visitor.means, Means::Nothing) {
+            return Ok(found);
+        }
+        for namespace in namespaces {
+            let act = Act::Resource { verb: "patch", group: names::GROUP, resource, namespace: &namespace };
+            if self.may(visitor, act).await? {
+                found.insert(namespace);
+            }
+        }
+        Ok(found)
+    }
+
     /// What the visitor may do with the Syncs of a namespace.
     pub async fn of(&self, visitor: &Visitor, namespace: &str) -> Result<May, PersonError> {
         if matches!(visitor.means, Means::Nothing) {

@@ -1,45 +1,48 @@
 //! Which address has which page. I/O: HTTP, API requests about visitors.
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Path, RawQuery, State};
-use axum::http::{HeaderMap, Uri};
+use axum::extract::{Path, RawQuery};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
-use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::access::Visitor;
-use super::answer::{self, value};
+use super::answer::value;
 use super::desk::Desk;
 use super::form::Form;
+use super::graph::graph as graph_value;
 use super::home::home as home_value;
 use super::images::images as images_value;
-use super::live::Live;
 use super::objects::objects;
+use super::plan::{Reader, plan as plan_value};
+use super::pulls::pull_requests;
 use super::query::Query;
 use super::sync::Page;
-use super::who::visitor;
-use super::{act, assets, guarded, pages, sign_in, stream};
-use crate::api::{ImageUpdate, Sync};
-use crate::cluster::people::PersonError;
+use super::visit::{Found, ReadSync, Visit};
+use super::{act, act_images, assets, guarded, object_routes, pages, sign_in, stream};
 use crate::sync_ref::SyncRef;
-
-/// Anything that a visitor may read, or the answer in its place.
-type Found<T> = Result<T, Box<Response>>;
 
 pub fn routes(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/drift", get(drift))
         .route("/images", get(images))
+        .route("/images/{namespace}/{name}/{deed}", post(act_images::act))
+        .route("/pulls", get(pulls))
+        .route("/graph", get(graph))
         .route("/syncs/{namespace}/{name}", get(sync))
+        .route("/syncs/{namespace}/{name}/object", get(object_routes::object))
+        .route("/syncs/{namespace}/{name}/plan", get(plan))
+        .route("/syncs/{namespace}/{name}/events", get(object_routes::events))
+        .route("/syncs/{namespace}/{name}/log", get(object_routes::log))
+        .route("/syncs/{namespace}/{name}/log/follow", get(object_routes::follow))
         .route("/syncs/{namespace}/{name}/{deed}", post(act::act))
         .route("/login", get(sign_in::page).post(sign_in::sign_in))
+        .route("/login/begin", get(sign_in::begin))
+        .route("/login/callback", get(sign_in::callback))
         .route("/logout", post(sign_in::sign_out))
         .route("/open", get(sign_in::open))
         .route("/events", get(stream::events))
@@ -49,168 +52,87 @@ pub fn routes(desk: Arc<Desk>) -> Router {
         .layer(from_fn_with_state(desk, guarded::guard))
 }
 
-/// A request, and who sends it.
-struct Visit {
-    desk: Arc<Desk>,
-    headers: HeaderMap,
-    visitor: Visitor,
-    live: Arc<Live>,
+async fn home(visit: Visit, RawQuery(query): RawQuery) -> Found<Response> {
+    let (syncs, updates) = (visit.syncs().await?, visit.updates().await?);
+    let frame = visit.frame();
+    let query = Query::parse(&query.unwrap_or_default());
+    let found = home_value(syncs, &updates, query, frame.now);
+    Ok(value(&visit.headers, &found, |found| pages::home(found, &frame)))
 }
 
-async fn enter(desk: Arc<Desk>, peer: SocketAddr, headers: HeaderMap, uri: &Uri) -> Found<Visit> {
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let visitor = visitor(&desk, &headers, peer.ip())
-        .await
-        .map_err(|refusal| Box::new(answer::refused(&desk, &headers, path, &refusal)))?;
-    match desk.live() {
-        Some(live) => Ok(Visit { desk, headers, visitor, live }),
-        None => Err(Box::new(answer::not_yet(&desk, &headers, Some(&visitor)))),
-    }
+async fn drift(visit: Visit) -> Found<Response> {
+    let mut syncs = visit.syncs().await?;
+    syncs.retain(|sync| sync.status.as_ref().is_some_and(|status| status.drift.is_some()));
+    syncs.sort_by_cached_key(|sync| (sync.namespace(), sync.name_any()));
+    let frame = visit.frame();
+    Ok(value(&visit.headers, &syncs, |syncs| pages::drift(syncs, &frame)))
 }
 
-impl Visit {
-    fn unknown(&self, error: &PersonError) -> Response {
-        answer::unknown_rights(&self.desk, &self.headers, &self.visitor, &error.to_string())
-    }
-
-    /// The Syncs that the visitor may read.
-    async fn syncs(&self) -> Found<Vec<Arc<Sync>>> {
-        let all = self.live.syncs.state();
-        let namespaces: BTreeSet<String> = all.iter().filter_map(|sync| sync.namespace()).collect();
-        let readable = self.desk.rights.namespaces(&self.visitor, "syncs", namespaces).await;
-        let readable = readable.map_err(|error| Box::new(self.unknown(&error)))?;
-        let may = |sync: &Arc<Sync>| sync.namespace().is_some_and(|namespace| readable.contains(&namespace));
-        Ok(all.into_iter().filter(may).collect())
-    }
-
-    /// The ImageUpdates that the visitor may read.
-    async fn updates(&self) -> Found<Vec<Arc<ImageUpdate>>> {
-        let all = self.live.updates.state();
-        let namespaces: BTreeSet<String> = all.iter().filter_map(|update| update.namespace()).collect();
-        let readable = self.desk.rights.namespaces(&self.visitor, "imageupdates", namespaces).await;
-        let readable = readable.map_err(|error| Box::new(self.unknown(&error)))?;
-        let may = |update: &Arc<ImageUpdate>| {
-            update.namespace().is_some_and(|namespace| readable.contains(&namespace))
-        };
-        Ok(all.into_iter().filter(may).collect())
-    }
-
-    async fn page(&self, name: &SyncRef, now: Timestamp) -> Found<Option<Page>> {
-        let rights = &self.desk.rights;
-        let namespace = name.namespace();
-        let reads = rights
-            .reads(&self.visitor, "syncs", namespace)
-            .await
-            .map_err(|error| Box::new(self.unknown(&error)))?;
-        let Some(sync) = self.live.sync(name).filter(|_| reads) else { return Ok(None) };
-        let asked = async {
-            let reads = rights.reads(&self.visitor, "approvals", namespace).await?;
-            let approvals = if reads { self.live.approvals(name) } else { Vec::new() };
-            let objects = objects(&self.live, rights, &self.visitor, name).await?;
-            let may = rights.of(&self.visitor, namespace).await?;
-            Ok(Page::new(sync, approvals, objects, may, now))
-        };
-        asked.await.map(Some).map_err(|error| Box::new(self.unknown(&error)))
-    }
-}
-
-/// The answer, whichever it is.
-fn either(found: Found<Response>) -> Response {
-    found.unwrap_or_else(|answer| *answer)
-}
-
-async fn home(
-    State(desk): State<Arc<Desk>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    uri: Uri,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let answered = async {
-        let visit = enter(desk, peer, headers, &uri).await?;
-        let (syncs, updates) = (visit.syncs().await?, visit.updates().await?);
-        let frame = visit.desk.frame(Some(&visit.visitor), None);
-        let query = Query::parse(&query.unwrap_or_default());
-        let found = home_value(syncs, &updates, query, frame.now);
-        Ok(value(&visit.headers, &found, |found| pages::home(found, &frame)))
-    };
-    either(answered.await)
-}
-
-async fn drift(
-    State(desk): State<Arc<Desk>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let answered = async {
-        let visit = enter(desk, peer, headers, &uri).await?;
-        let mut syncs = visit.syncs().await?;
-        syncs.retain(|sync| sync.status.as_ref().is_some_and(|status| status.drift.is_some()));
-        syncs.sort_by_cached_key(|sync| (sync.namespace(), sync.name_any()));
-        let frame = visit.desk.frame(Some(&visit.visitor), None);
-        Ok(value(&visit.headers, &syncs, |syncs| pages::drift(syncs, &frame)))
-    };
-    either(answered.await)
-}
-
-async fn images(
-    State(desk): State<Arc<Desk>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let answered = async {
-        let visit = enter(desk, peer, headers, &uri).await?;
-        let found = images_value(visit.updates().await?);
-        let frame = visit.desk.frame(Some(&visit.visitor), None);
-        Ok(value(&visit.headers, &found, |found| pages::images(found, &frame)))
-    };
-    either(answered.await)
+async fn images(mut visit: Visit, RawQuery(query): RawQuery) -> Found<Response> {
+    visit.done = act::done(Form::parse(query.unwrap_or_default().as_bytes()).get("done"));
+    let updates = visit.updates().await?;
+    let namespaces = updates.iter().filter_map(|update| update.namespace()).collect();
+    let rights = &visit.desk.rights;
+    let may = visit.known(rights.patches(&visit.visitor, "imageupdates", namespaces).await)?;
+    let found = images_value(updates, may);
+    let frame = visit.frame();
+    Ok(value(&visit.headers, &found, |found| pages::images(found, &frame)))
 }
 
 async fn sync(
-    State(desk): State<Arc<Desk>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut visit: Visit,
     Path((namespace, name)): Path<(String, String)>,
-    uri: Uri,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let answered = async {
-        let visit = enter(desk, peer, headers, &uri).await?;
-        let done = done(Form::parse(query.unwrap_or_default().as_bytes()).get("done"));
-        let frame = visit.desk.frame(Some(&visit.visitor), done);
-        let Some(page) = visit.page(&SyncRef::new(namespace, name), frame.now).await? else {
-            return Ok(answer::not_found(&visit.desk, &visit.headers, Some(&visit.visitor)));
-        };
-        Ok(value(&visit.headers, &page, |page| pages::sync(page, &frame)))
-    };
-    either(answered.await)
+) -> Found<Response> {
+    let query = Form::parse(query.unwrap_or_default().as_bytes());
+    visit.done = act::done(query.get("done"));
+    let before = query.get("after").parse().unwrap_or(0);
+    let (frame, name) = (visit.frame(), SyncRef::new(namespace, name));
+    let ReadSync { sync, approvals, may } = visit.sync(&name).await?;
+    let objects = objects(&visit.live, &visit.desk.rights, &visit.visitor, &name, before).await;
+    let objects = visit.known(objects)?;
+    let page = Page::new(sync, approvals, objects, may, frame.now);
+    Ok(value(&visit.headers, &page, |page| pages::sync(page, &frame)))
 }
 
-/// What was just done, in words.
-fn done(deed: &str) -> Option<&'static str> {
-    Some(match deed {
-        "decide" => "Your decision is recorded. The agent acts on it in a moment.",
-        "reconcile" => "A reconciliation is requested.",
-        "suspend" => "The Sync is suspended.",
-        "resume" => "The Sync is resumed.",
-        "snooze" => "The drift is snoozed.",
-        "unsnooze" => "The drift is no longer snoozed.",
-        _ => return None,
-    })
+/// `/syncs/<namespace>/<name>/plan`
+async fn plan(
+    visit: Visit,
+    Path((namespace, name)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Found<Response> {
+    let ReadSync { sync, may, .. } = visit.sync(&SyncRef::new(namespace, name)).await?;
+    let page = Form::parse(query.unwrap_or_default().as_bytes()).get("page").parse().unwrap_or(1);
+    let reader = Reader { live: &visit.live, rights: &visit.desk.rights, visitor: &visit.visitor };
+    let found = visit.known(Box::pin(plan_value(reader, sync, may, page)).await)?;
+    let frame = visit.frame();
+    Ok(value(&visit.headers, &found, |found| pages::plan(found, &frame)))
 }
 
-async fn missing(
-    State(desk): State<Arc<Desk>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let answered = async {
-        let visit = enter(desk, peer, headers, &uri).await?;
-        Ok(answer::not_found(&visit.desk, &visit.headers, Some(&visit.visitor)))
-    };
-    either(answered.await)
+async fn pulls(mut visit: Visit, RawQuery(query): RawQuery) -> Found<Response> {
+    visit.done = act::done(Form::parse(query.unwrap_or_default().as_bytes()).get("done"));
+    let repositories = visit.repositories().await?;
+    let namespaces: BTreeSet<String> = repositories.iter().filter_map(|one| one.namespace()).collect();
+    let rights = &visit.desk.rights;
+    let readable = rights.namespaces(&visit.visitor, "syncs", namespaces.clone()).await;
+    let readable = visit.known(readable)?;
+    let mut may = BTreeMap::new();
+    for namespace in namespaces {
+        let rights = visit.known(rights.of(&visit.visitor, &namespace).await)?;
+        may.insert(namespace, rights);
+    }
+    let may = |namespace: &str| may.get(namespace).copied().unwrap_or_default();
+    let found = pull_requests(&repositories, &visit.live.pulls, &readable, may);
+    let frame = visit.frame();
+    Ok(value(&visit.headers, &found, |found| pages::pulls(found, &frame)))
+}
+
+async fn graph(visit: Visit) -> Found<Response> {
+    let frame = visit.frame();
+    let found = graph_value(&visit.syncs().await?, frame.now);
+    Ok(value(&visit.headers, &found, |found| pages::graph(found, &frame)))
+}
+
+async fn missing(visit: Visit) -> Found<Response> {
+    Err(visit.not_found())
 }

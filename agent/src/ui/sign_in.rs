@@ -1,18 +1,21 @@
-//! `/login`, `/logout`, and the key of `holdfast ui`. I/O: API requests about tokens.
+//! `/login`, `/logout`, the sign-in with a provider, and the key of `holdfast ui`. I/O: API requests about tokens, the provider.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::access::{Access, COOKIE_NAME, OWN_COOKIE_NAME, Refusal, cookie};
+use super::access::{Access, COOKIE_NAME, OWN_COOKIE_NAME, Refusal, STATE_COOKIE_NAME, cookie};
 use super::answer;
 use super::desk::Desk;
 use super::form::Form;
+use super::oidc::{Begin, Oidc, SignedIn};
 use super::pages;
 use super::session::{Key, identifier};
 use super::who::{admit, visitor};
@@ -20,8 +23,9 @@ use super::who::{admit, visitor};
 /// The form.
 pub async fn page(State(desk): State<Arc<Desk>>, RawQuery(query): RawQuery) -> Response {
     let query = Form::parse(query.unwrap_or_default().as_bytes());
-    match desk.access {
+    match &desk.access {
         Access::Token(_) => shown(&desk, StatusCode::OK, None, query.get("next")),
+        Access::Oidc(_, oidc) => offered(&desk, oidc, StatusCode::OK, None, query.get("next")),
         _ => answer::to("/"),
     }
 }
@@ -29,6 +33,60 @@ pub async fn page(State(desk): State<Arc<Desk>>, RawQuery(query): RawQuery) -> R
 fn shown(desk: &Desk, status: StatusCode, wrong: Option<&str>, next: &str) -> Response {
     let frame = desk.frame(None, None);
     answer::html(status, pages::sign_in(&frame, wrong, answer::local(next)))
+}
+
+fn offered(desk: &Desk, oidc: &Oidc, status: StatusCode, wrong: Option<&str>, next: &str) -> Response {
+    let frame = desk.frame(None, None);
+    answer::html(status, pages::sign_in_with(&frame, oidc.host(), wrong, answer::local(next)))
+}
+
+/// `/login/begin?next=…`: goes to the provider.
+pub async fn begin(State(desk): State<Arc<Desk>>, RawQuery(query): RawQuery) -> Response {
+    let Access::Oidc(_, oidc) = &desk.access else { return answer::to("/login") };
+    let query = Form::parse(query.unwrap_or_default().as_bytes());
+    let next = answer::local(query.get("next"));
+    match oidc.begin(next).await {
+        Ok(Begin { url, state }) => {
+            let cookie =
+                format!("{STATE_COOKIE_NAME}={state}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600");
+            with_cookie(answer::to(&url), &cookie)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "Cannot begin a sign-in with the provider");
+            offered(&desk, oidc, StatusCode::BAD_GATEWAY, Some(&error.to_string()), next)
+        }
+    }
+}
+
+/// `/login/callback?state=…&code=…`: the provider sends the browser back.
+pub async fn callback(
+    State(desk): State<Arc<Desk>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let Access::Oidc(people, oidc) = &desk.access else { return answer::to("/login") };
+    let query = Form::parse(query.unwrap_or_default().as_bytes());
+    let bound = cookie(&headers, STATE_COOKIE_NAME).unwrap_or_default();
+    let [state, code, error] = ["state", "code", "error"].map(|name| query.get(name));
+    let signed = match oidc.end(state, bound, code, error, Timestamp::now()).await {
+        Ok(signed) => signed,
+        Err(error) => {
+            tracing::warn!(%error, "A sign-in with the provider failed");
+            return offered(&desk, oidc, StatusCode::UNAUTHORIZED, Some(&error.to_string()), "/");
+        }
+    };
+    let SignedIn { person, id_token, next } = signed;
+    // Where the API server trusts the provider too, the token is a credential of the user.
+    let (person, token) = match people.owner_of(&id_token).await {
+        Ok(Some(owner)) => (owner, id_token),
+        _ => (person, Zeroizing::new(String::new())),
+    };
+    tracing::info!(user = person.name, "Signed in to the web UI");
+    let id = identifier();
+    desk.sessions.keep(Key::of_cookie(&id), person, token, Instant::now());
+    let cookie = format!("{COOKIE_NAME}={id}; Path=/; Secure; HttpOnly; SameSite=Lax");
+    let done = format!("{STATE_COOKIE_NAME}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
+    with_cookie(with_cookie(answer::to(answer::local(&next)), &cookie), &done)
 }
 
 /// Begins a session for the owner of a token.

@@ -41,14 +41,18 @@ impl Page {
 
     /// The plan that waits for a decision.
     pub fn waiting(&self) -> Option<&PlanStatus> {
-        let plan = self.sync.status.as_ref()?.plan.as_ref()?;
-        matches!(plan.state, PlanState::AwaitingApproval | PlanState::Rejected).then_some(plan)
+        self.sync.status.as_ref()?.plan.as_ref().filter(|plan| is_waiting(plan))
     }
 
     /// The address of the page.
     pub fn address(&self) -> String {
         address(&self.sync)
     }
+}
+
+/// True if a plan waits for a decision, or was rejected.
+pub fn is_waiting(plan: &PlanStatus) -> bool {
+    matches!(plan.state, PlanState::AwaitingApproval | PlanState::Rejected)
 }
 
 /// The address of the page of a Sync. Both names are DNS names, which need no escapes.

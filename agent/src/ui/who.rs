@@ -20,11 +20,12 @@ const LONGEST: usize = 16 * 1024;
 /// Finds out who visits.
 pub async fn visitor(desk: &Desk, headers: &HeaderMap, peer: IpAddr) -> Result<Visitor, Refusal> {
     match &desk.access {
-        Access::Loopback => Ok(Visitor {
+        Access::Loopback(hand) => Ok(Visitor {
             name: String::new(),
             id: "everybody".to_owned(),
             person: None,
             means: Means::Nothing,
+            eyes: hand.clone(),
             is_program: false,
             has_session: false,
         }),
@@ -40,6 +41,7 @@ pub async fn visitor(desk: &Desk, headers: &HeaderMap, peer: IpAddr) -> Result<V
                 id: "own".to_owned(),
                 person: None,
                 means: Means::Theirs(hand.clone()),
+                eyes: hand.clone(),
                 is_program: false,
                 has_session: false,
             })
@@ -50,12 +52,14 @@ pub async fn visitor(desk: &Desk, headers: &HeaderMap, peer: IpAddr) -> Result<V
                 name: person.name.clone(),
                 id: of_person("proxy", &person),
                 means: Means::Agents(people.own_hand()),
+                eyes: people.own_hand(),
                 person: Some((people.clone(), Arc::new(person))),
                 is_program: false,
                 has_session: false,
             })
         }
         Access::Token(people) => by_token(desk, people, headers).await,
+        Access::Oidc(people, _) => by_session(desk, people, headers).await,
     }
 }
 
@@ -76,10 +80,42 @@ async fn by_token(desk: &Desk, people: &People, headers: &HeaderMap) -> Result<V
     Ok(Visitor {
         name: person.name.clone(),
         id: format!("{}/{}", key.name(), of_person("token", &person)),
-        means: Means::Theirs(hand),
+        means: Means::Theirs(hand.clone()),
+        eyes: hand,
         person: Some((people.clone(), Arc::new(person))),
         is_program,
         has_session: !is_program,
+    })
+}
+
+/// The user of a session that a provider began. If the API server accepts the token of the provider, the user has credentials of the
+/// own; else the agent acts once the API server has said that the user may.
+async fn by_session(desk: &Desk, people: &People, headers: &HeaderMap) -> Result<Visitor, Refusal> {
+    let key = Key::of_cookie(cookie(headers, COOKIE_NAME).ok_or(Refusal::SignIn)?);
+    let found = desk.sessions.find(key, Instant::now()).ok_or(Refusal::SignIn)?;
+    let (means, eyes, person) = if found.token.is_empty() {
+        (Means::Agents(people.own_hand()), people.own_hand(), found.person)
+    } else {
+        let person = if found.is_fresh {
+            found.person
+        } else {
+            // An ID token lasts for an hour or less; then the user signs in again.
+            admit(desk, people, key, found.token.clone()).await.map_err(|error| match error {
+                Refusal::BadToken => Refusal::SignIn,
+                error => error,
+            })?
+        };
+        let hand = people.hand_of(&found.token).map_err(|_| Refusal::BadToken)?;
+        (Means::Theirs(hand.clone()), hand, person)
+    };
+    Ok(Visitor {
+        name: person.name.clone(),
+        id: format!("{}/{}", key.name(), of_person("oidc", &person)),
+        means,
+        eyes,
+        person: Some((people.clone(), Arc::new(person))),
+        is_program: false,
+        has_session: true,
     })
 }
 

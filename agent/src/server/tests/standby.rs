@@ -57,7 +57,7 @@ async fn calls_are_handed_on_to_the_holder_of_the_lease_once() {
     let (leader, leads, batches) = agent(hooks, true);
     leads.send_replace(Holder::Us);
     let (standby, waits, own) = agent(idle, true);
-    waits.send_replace(Holder::Other { address: Some(leader) });
+    waits.send_replace(Holder::Other { address: Some(leader), ui: None });
     assert_eq!(call(standby, &path, vec![b'x'; 3_000_000], false).await.status(), 200);
     assert_eq!(*looks.lock(), ["a/app"]);
     assert_eq!(call(standby, "/hooks/none", Vec::new(), false).await.status(), 404);
@@ -65,7 +65,7 @@ async fn calls_are_handed_on_to_the_holder_of_the_lease_once() {
     assert_eq!((*batches.lock(), *own.lock()), (3_000_000, 0));
     // Not a second time: two agents that take each other for the holder do not play ball.
     let started = Instant::now();
-    leads.send_replace(Holder::Other { address: Some(standby) });
+    leads.send_replace(Holder::Other { address: Some(standby), ui: None });
     let refused = call(standby, &path, Vec::new(), false).await;
     assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].as_bytes()), (503, &b"5"[..]));
     assert_eq!(call(standby, &path, Vec::new(), true).await.status(), 503);
@@ -80,7 +80,7 @@ async fn a_body_is_bounded_on_its_way_and_a_wrong_token_is_refused_at_once() {
     let (leader, leads, _) = agent(hooks, false);
     leads.send_replace(Holder::Us);
     let (standby, waits, _) = agent(noted().0, true);
-    waits.send_replace(Holder::Other { address: Some(leader) });
+    waits.send_replace(Holder::Other { address: Some(leader), ui: None });
     let large = vec![b'x'; 25 * 1024 * 1024 + 1];
     assert_eq!(call(standby, &path, large, false).await.status(), 413);
     // Vacant holds the Lease, and still this is no question for the holder.
@@ -96,7 +96,7 @@ async fn a_call_waits_for_a_moment_until_the_lease_is_held() {
     let called = tokio::spawn(async move { call(agent, &path, b"x".to_vec(), false).await.status() });
     // The holder that was is gone: its address refuses connections.
     let gone = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).ok();
-    holder.send_replace(Holder::Other { address: gone });
+    holder.send_replace(Holder::Other { address: gone, ui: None });
     tokio::time::sleep(Duration::from_millis(700)).await;
     holder.send_replace(Holder::Us);
     assert_eq!(called.await.expect("no panic"), 200);

@@ -93,6 +93,31 @@
   });
   listen();
 
+  // A log is followed in its place.
+  document.getElementById("follow")?.addEventListener("click", async (event) => {
+    event.preventDefault();
+    const link = event.target;
+    const log = document.getElementById("log");
+    if (!log || link.dataset.on) return;
+    link.dataset.on = "on";
+    link.textContent = "Following";
+    try {
+      const answer = await fetch(link.href, { credentials: "same-origin" });
+      if (!answer.ok) throw new Error(answer.statusText);
+      log.textContent = "";
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        const isAtEnd = window.innerHeight + window.scrollY >= document.body.scrollHeight - 80;
+        log.append(part.value);
+        while (log.childNodes.length > 5000) log.firstChild.remove();
+        if (isAtEnd) window.scrollTo(0, document.body.scrollHeight);
+      }
+      link.textContent = "The log has ended";
+    } catch {
+      link.textContent = "The log cannot be followed";
+    }
+  });
+
   // Keys.
   const rows = () => [...main().querySelectorAll("a.row")];
   function move(step) {
@@ -118,6 +143,8 @@
       h: () => location.assign("/"),
       d: () => location.assign("/drift"),
       i: () => location.assign("/images"),
+      g: () => location.assign("/graph"),
+      p: () => location.assign("/pulls"),
     };
     const action = actions[event.key];
     if (!action || (keys.open && event.key !== "?")) return;

@@ -4,32 +4,30 @@ use maud::{Markup, html};
 
 use super::text::t;
 use crate::api::{ChangeStatus, DriftChange, FieldStatus, ObjectStatus};
+use crate::ui::object::name::{address, group};
 
 /// Changes that are open at first; the others are folded.
 const OPEN: usize = 5;
 
 /// The changes of a plan.
-pub fn changes(changes: &[ChangeStatus], omitted: Option<i64>) -> Markup {
+pub fn changes(sync: &str, changes: &[ChangeStatus], omitted: Option<i64>) -> Markup {
     html! {
-        @for (at, change) in changes.iter().enumerate() { (one(change, at < OPEN)) }
+        @for (at, change) in changes.iter().enumerate() { (one(sync, change, at < OPEN)) }
         @if let Some(more) = omitted.filter(|more| *more > 0) {
             p { "And " (more) " more changes, which are not listed." }
         }
     }
 }
 
-fn one(change: &ChangeStatus, is_open: bool) -> Markup {
+/// The change of an object of the Sync with this address.
+pub fn one(sync: &str, change: &ChangeStatus, is_open: bool) -> Markup {
     let ChangeStatus { operation, object, reason, origin, fields, omitted } = change;
-    let class = match operation.as_str() {
-        "create" | "adopt" | "move" => "op good",
-        "delete" | "recreate" => "op bad",
-        _ => "op warn",
-    };
+    let ObjectStatus { api_version, kind, namespace, name } = object;
     html! {
         details.change open[is_open] {
             summary {
-                span class=(class) { (t(operation)) } " "
-                span.object { (label(object)) }
+                span class=(class(operation)) { (t(operation)) } " "
+                span.object { (link(sync, api_version, (kind, namespace, name), "")) }
                 @if let Some(origin) = origin { span.origin { (t(origin)) } }
             }
             p { (t(reason)) }
@@ -39,11 +37,30 @@ fn one(change: &ChangeStatus, is_open: bool) -> Markup {
     }
 }
 
-/// The kind and the name of an object.
-fn label(object: &ObjectStatus) -> Markup {
-    name(&object.kind, &object.namespace, &object.name)
+/// The class of the word for an operation.
+pub fn class(operation: &str) -> &'static str {
+    match operation {
+        "create" | "adopt" | "move" => "op good",
+        "delete" | "recreate" => "op bad",
+        _ => "op warn",
+    }
 }
 
+/// The kind and the name of an object, with a link to its page.
+pub fn link(
+    sync: &str,
+    api_version: &str,
+    (kind, namespace, named): (&str, &str, &str),
+    class: &str,
+) -> Markup {
+    html! {
+        a class=[Some(class).filter(|class| !class.is_empty())] href=(address(sync, group(api_version), kind, namespace, named)) {
+            (name(kind, namespace, named))
+        }
+    }
+}
+
+/// The kind and the name of an object.
 pub fn name(kind: &str, namespace: &str, name: &str) -> Markup {
     html! { (t(kind)) " " @if !namespace.is_empty() { (t(namespace)) "/" } (t(name)) }
 }

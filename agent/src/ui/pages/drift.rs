@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kube::ResourceExt as _;
 use maud::{Markup, html};
 
-use super::changes::{drifted, name};
+use super::changes::{drifted, link};
 use super::form;
 use super::frame::{About, Frame, page as framed};
 use super::text::{ago, command, t};
@@ -23,9 +23,9 @@ pub fn section(page: &Page, status: &SyncStatus, frame: &Frame) -> Markup {
         section {
             h2 { "Drift since " (ago(*since, frame.now)) }
             @for object in objects {
-                (one(object, frame))
+                (one(&page.address(), object, frame))
                 @if page.may.change && object.state != DriftState::Corrected {
-                    (form::snooze(frame, &page.address(), object, object.state == DriftState::Snoozed))
+                    (form::exits(frame, &page.address(), "", object, page.sync.spec.drift.mode))
                 }
             }
             @if let Some(more) = omitted { p { "And " (more) " more objects, which are not listed." } }
@@ -34,14 +34,16 @@ pub fn section(page: &Page, status: &SyncStatus, frame: &Frame) -> Markup {
     }
 }
 
-fn one(object: &DriftObject, frame: &Frame) -> Markup {
-    let DriftObject { kind, namespace, state, since, deleted, user, changes, omitted, note, .. } = object;
+fn one(sync: &str, object: &DriftObject, frame: &Frame) -> Markup {
+    let DriftObject {
+        api_version, kind, namespace, state, since, deleted, user, changes, omitted, note, ..
+    } = object;
     let DriftObject { ignore, origin, refusal, .. } = object;
     html! {
         details.change open {
             summary {
                 span class=(if *state == DriftState::Corrected { "op good" } else { "op warn" }) { (word(*state)) } " "
-                span.object { (name(kind, namespace, &object.name)) }
+                span.object { (link(sync, api_version, (kind, namespace, &object.name), "")) }
                 " " span.age { (ago(*since, frame.now)) }
                 @if let Some(origin) = origin { span.origin { (t(origin)) } }
             }
@@ -78,7 +80,7 @@ pub fn page(syncs: &[Arc<Sync>], frame: &Frame) -> Markup {
         html! {
             section {
                 h2 { a.row href=(address(sync)) { (t(&sync.namespace().unwrap_or_default())) "/" (t(&sync.name_any())) } }
-                @for object in &objects[..shown] { (one(object, frame)) }
+                @for object in &objects[..shown] { (one(&address(sync), object, frame)) }
                 @if more > 0 { p { "And " (more) " more objects; see the page of the Sync." } }
             }
         }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::frame::Frame;
-use crate::api::{DriftObject, PlanStatus};
+use crate::api::{DriftMode, DriftObject, DriftState, PlanStatus};
 use crate::cluster::deeds::group;
 
 /// How long a suspension or a snooze lasts, as a form offers it.
@@ -48,6 +48,24 @@ pub fn decide(frame: &Frame, address: &str, plan: &PlanStatus) -> Markup {
     form(frame, address, "decide", "deed", &fields)
 }
 
+/// Approve or reject a plan that a pull request would cause.
+pub fn decide_before(frame: &Frame, address: &str, plan: &str) -> Markup {
+    let fields = html! {
+        input type="hidden" name="back" value="/pulls";
+        input type="hidden" name="plan" value=(plan);
+        (reason("Reason"))
+        button.primary name="decision" value="Approve" { "Approve this plan" }
+        button.danger name="decision" value="Reject" { "Reject it" }
+    };
+    form(frame, address, "decide", "deed", &fields)
+}
+
+/// Removes the bans of an ImageUpdate.
+pub fn unban(frame: &Frame, namespace: &str, name: &str) -> Markup {
+    let fields = html! { button { "Remove the bans" } };
+    form(frame, &format!("/images/{namespace}/{name}"), "unban", "deed", &fields)
+}
+
 /// Reconcile, suspend and resume.
 pub fn change(frame: &Frame, address: &str, is_suspended: bool) -> Markup {
     html! {
@@ -56,7 +74,7 @@ pub fn change(frame: &Frame, address: &str, is_suspended: bool) -> Markup {
             @if is_suspended {
                 (form(frame, address, "resume", "deed", &html! { button { "Resume" } }))
             } @else {
-                details {
+                details.suspend {
                     summary { "Suspend" }
                     (form(frame, address, "suspend", "deed", &html! { (reason("Reason")) (times(false)) button { "Suspend" } }))
                 }
@@ -65,21 +83,30 @@ pub fn change(frame: &Frame, address: &str, is_suspended: bool) -> Markup {
     }
 }
 
-/// Snooze the drift of an object, or stop that.
-pub fn snooze(frame: &Frame, address: &str, object: &DriftObject, is_snoozed: bool) -> Markup {
+/// What can be done about the drift of an object: correct it now, or snooze it. `back` is the page to which it leads.
+pub fn exits(frame: &Frame, address: &str, back: &str, object: &DriftObject, mode: DriftMode) -> Markup {
+    let back = html! { @if !back.is_empty() { input type="hidden" name="back" value=(back); } };
     let named = html! {
+        (back)
         input type="hidden" name="kind" value=(object.kind);
         input type="hidden" name="group" value=(group(object));
         input type="hidden" name="namespace" value=(object.namespace);
         input type="hidden" name="name" value=(object.name);
     };
     html! {
-        @if is_snoozed {
-            (form(frame, address, "unsnooze", "deed", &html! { (named) button { "Stop snoozing" } }))
-        } @else {
-            details {
-                summary { "Snooze" }
-                (form(frame, address, "snooze", "deed", &html! { (named) (reason("Reason")) (times(true)) button { "Snooze" } }))
+        div.deeds {
+            @if object.state == DriftState::Snoozed {
+                (form(frame, address, "unsnooze", "deed", &html! { (named) button { "Stop snoozing and correct it" } }))
+            } @else {
+                @if mode == DriftMode::Correct {
+                    (form(frame, address, "reconcile", "deed", &html! { (back) button { "Correct now" } }))
+                } @else {
+                    p.note { "The Sync reports drift and does not correct it (" code { "spec.drift.mode: Report" } ")." }
+                }
+                details.deed-more {
+                    summary { "Snooze" }
+                    (form(frame, address, "snooze", "deed", &html! { (named) (reason("Reason")) (times(true)) button { "Snooze" } }))
+                }
             }
         }
     }

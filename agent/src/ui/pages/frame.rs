@@ -25,16 +25,22 @@ pub struct Frame {
 /// What a page is about, for live updates: `*` for all Syncs.
 pub struct About<'a>(pub &'a str);
 
-const KEYS: [(&str, &str); 8] = [
+const KEYS: [(&str, &str); 10] = [
     ("?", "Show these keys"),
     ("/", "Go to the filter"),
     ("j, k", "Next or previous row"),
     ("Enter", "Open the row"),
     ("h", "Home"),
     ("d", "Drift of all Syncs"),
+    ("p", "Pull requests"),
+    ("g", "Graph of dependencies"),
     ("i", "Images"),
     ("Esc", "Close"),
 ];
+
+/// The pages of the navigation, by their titles.
+const PAGES: [(&str, &str); 4] =
+    [("/drift", "Drift"), ("/pulls", "Pull requests"), ("/graph", "Dependencies"), ("/images", "Images")];
 
 /// A whole page.
 pub fn page(frame: &Frame, title: &str, about: &About<'_>, main: &Markup) -> Markup {
@@ -48,8 +54,9 @@ pub fn page(frame: &Frame, title: &str, about: &About<'_>, main: &Markup) -> Mar
                 header {
                     nav aria-label="Pages" {
                         a.brand href="/" { "Holdfast" }
-                        a href="/drift" { "Drift" }
-                        a href="/images" { "Images" }
+                        @for (address, name) in PAGES {
+                            a href=(address) aria-current=[(title == name).then_some("page")] { (name) }
+                        }
                     }
                     div.visitor {
                         @if visitor.is_empty() { span { "read only" } } @else { span { (t(visitor)) } }

@@ -3,22 +3,23 @@
 use kube::ResourceExt as _;
 use maud::{Markup, html};
 
+use super::form;
 use super::frame::{About, Frame, page as framed};
 use super::text::{ago, command, out, t};
-use crate::api::{Ban, ImageStatus, ImageUpdate, PullRequestStatus};
+use crate::api::{Ban, ImageStatus, ImageUpdate, ImageUpdateStatus, PullRequestStatus};
 use crate::ui::images::Images;
 
 pub fn page(images: &Images, frame: &Frame) -> Markup {
     let main = html! {
         h1 { "Images" }
         @if images.updates.is_empty() { p.calm { "There is no ImageUpdate that you may read." } }
-        @for update in &images.updates { (one(update, frame)) }
+        @for update in &images.updates { (one(update, images, frame)) }
         @if images.more > 0 { p { "And " (images.more) " more ImageUpdates, which are not listed." } }
     };
     framed(frame, "Images", &About("*"), &main)
 }
 
-fn one(update: &ImageUpdate, frame: &Frame) -> Markup {
+fn one(update: &ImageUpdate, images: &Images, frame: &Frame) -> Markup {
     let (namespace, name) = (update.namespace().unwrap_or_default(), update.name_any());
     let status = update.status.clone().unwrap_or_default();
     let git = &update.spec.git;
@@ -42,9 +43,16 @@ fn one(update: &ImageUpdate, frame: &Frame) -> Markup {
             @if let Some(PullRequestStatus { number, url }) = &status.pull_request {
                 p { "Pull request " (out(url, &format!("#{number}"))) }
             }
+            @if images.may.contains(&namespace) && is_banned(&status) { (form::unban(frame, &namespace, &name)) }
             p { "Why, with the rule that drops each candidate: " (command(&format!("holdfast image explain {name} -n {namespace}"))) }
         }
     }
+}
+
+/// True if a version was reverted, or a proposal refused.
+fn is_banned(status: &ImageUpdateStatus) -> bool {
+    let refused = status.proposal.as_ref().is_some_and(|proposal| proposal.refused.is_some());
+    refused || status.images.iter().any(|image| !image.banned.is_empty())
 }
 
 fn image_row(image: &ImageStatus, frame: &Frame) -> Markup {

@@ -1,6 +1,7 @@
 //! The page on which a token is shown. Pure.
 
 use maud::{Markup, html};
+use url::form_urlencoded;
 
 use super::frame::{About, Frame, page as framed};
 use super::text::{command, t};
@@ -18,6 +19,18 @@ pub fn page(frame: &Frame, wrong: Option<&str>, next: &str) -> Markup {
         }
         p { "You see and do what Kubernetes allows this user. The token stays on the server, for at most 8 hours." }
         p { "For example: " (command("kubectl -n NAMESPACE create token NAME --duration=1h")) }
+    };
+    framed(frame, "Sign in", &About(""), &main)
+}
+
+/// The link to a provider, with what was wrong with the last sign-in.
+pub fn with_provider(frame: &Frame, host: &str, wrong: Option<&str>, next: &str) -> Markup {
+    let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    let main = html! {
+        h1 { "Sign in" }
+        @if let Some(wrong) = wrong { p.banner.bad role="alert" { (t(wrong)) } }
+        p { a.button href={ "/login/begin?next=" (next) } { "Sign in with " (t(host)) } }
+        p { "You see and do what Kubernetes allows the user that the provider names. A session lasts at most 8 hours." }
     };
     framed(frame, "Sign in", &About(""), &main)
 }

@@ -3,13 +3,13 @@
 use kube::ResourceExt as _;
 use maud::{Markup, html};
 
-use super::changes::{changes, name};
+use super::changes::{changes, link};
 use super::frame::{About, Frame, page as framed};
-use super::text::{ago, chip, command, out, short, t};
+use super::text::{ago, chip, command, link_to_commit, out, t};
 use super::{drift, form};
 use crate::api::{Approval, ErrorStatus, HistoryEntry, PlanState, PlanStatus, SyncStatus};
-use crate::ui::objects::Objects;
-use crate::ui::sync::{Page, commit_url};
+use crate::ui::objects::{Objects, WINDOW};
+use crate::ui::sync::Page;
 
 /// Causes and places of errors that are listed. A status can have 50 causes and 500 places.
 const CAUSES: usize = 20;
@@ -33,17 +33,26 @@ pub fn page(page: &Page, frame: &Frame) -> Markup {
         }
         @if let Some(why) = &suspended { p.banner.quiet { (t(why)) } }
         @if page.may.change { (form::change(frame, &page.address(), suspended.is_some())) }
-        (plan(page, frame, &namespace, &name))
-        (conditions(&status, frame))
-        (drift::section(page, &status, frame))
-        (errors(&status))
-        (source(page, &status, frame))
-        (objects(page, &status))
-        (approvals(&page.approvals, frame))
-        (history(page, &status.history, frame))
-        @if !status.warnings.is_empty() {
-            section { h2 { "Warnings" } ul { @for warning in &status.warnings { li { (t(warning)) } } } }
+        div.columns {
+            div.urgent {
+                (plan(page, frame, &namespace, &name))
+                (drift::section(page, &status, frame))
+                (errors(&status))
+            }
+            div.beside {
+                (conditions(&status, frame))
+                (source(page, &status, frame))
+                (approvals(&page.approvals, frame))
+                (history(page, &status.history, frame))
+            }
+            div.rest {
+                (objects(page, &status))
+                @if !status.warnings.is_empty() {
+                    section { h2 { "Warnings" } ul { @for warning in &status.warnings { li { (t(warning)) } } } }
+                }
+            }
         }
+        p.foot { a href={ (page.address()) "/events" } { "Events" } " · " a href={ (page.address()) "/plan" } { "Differences from the newest commit" } }
         p.foot { "In a terminal: " (command(&format!("holdfast status {name} -n {namespace}"))) }
     };
     framed(frame, &title, &About(&title), &main)
@@ -58,7 +67,7 @@ fn plan(page: &Page, frame: &Frame, namespace: &str, name: &str) -> Markup {
                 h2 { "Last plan" }
                 details.fold {
                     summary { (plan_head(plan, frame)) }
-                    (changes(&plan.changes, plan.omitted))
+                    (changes(&page.address(), &plan.changes, plan.omitted))
                 }
             }
         };
@@ -67,13 +76,13 @@ fn plan(page: &Page, frame: &Frame, namespace: &str, name: &str) -> Markup {
         section.waiting {
             h2 { @if plan.state == PlanState::Rejected { "Rejected plan" } @else { "Waits for a decision" } }
             p { (plan_head(plan, frame)) }
-            (changes(&plan.changes, plan.omitted))
+            (changes(&page.address(), &plan.changes, plan.omitted))
             @if page.may.decide {
                 (form::decide(frame, &page.address(), plan))
             } @else {
                 p { "To decide with your own account: " (command(&format!("holdfast approve {name} {} -n {namespace} --reason REASON", plan.id))) }
             }
-            @if plan.omitted.is_some() { p { "All of it: " (command(&format!("holdfast plan {name} -n {namespace}"))) } }
+            p { a href={ (page.address()) "/plan" } { "The whole plan, field by field" } }
         }
     }
 }
@@ -135,15 +144,6 @@ fn errors(status: &SyncStatus) -> Markup {
     }
 }
 
-fn revision(url: &str, revision: &str) -> Markup {
-    html! {
-        code {
-            @if let Some(link) = commit_url(url, revision) { (out(&link, &short(revision))) }
-            @else { (t(&short(revision))) }
-        }
-    }
-}
-
 fn source(page: &Page, status: &SyncStatus, frame: &Frame) -> Markup {
     let spec = &page.sync.spec;
     let url = &spec.source.git.url;
@@ -154,8 +154,8 @@ fn source(page: &Page, status: &SyncStatus, frame: &Frame) -> Markup {
             dl.facts {
                 dt { "Repository" } dd { (out(url, url)) }
                 dt { "Path" } dd { code { (t(spec.path.as_deref().unwrap_or("./"))) } }
-                dt { "Applied" } dd { @match &found.applied { Some(applied) => (revision(url, applied)), None => "nothing yet" } }
-                dt { "Newest" } dd { @match &found.seen { Some(seen) => (revision(url, seen)), None => "nothing yet" } }
+                dt { "Applied" } dd { @match &found.applied { Some(applied) => (link_to_commit(url, applied)), None => "nothing yet" } }
+                dt { "Newest" } dd { @match &found.seen { Some(seen) => (link_to_commit(url, seen)), None => "nothing yet" } }
                 @if let Some(commit) = &found.commit {
                     dt { "Commit" } dd { (t(&commit.subject)) br; span.age { (t(&commit.author)) } }
                 }
@@ -166,7 +166,7 @@ fn source(page: &Page, status: &SyncStatus, frame: &Frame) -> Markup {
                     dd {
                         @for dependency in &spec.depends_on {
                             @let other = dependency.of(&page.sync.namespace().unwrap_or_default());
-                            span.dependency { (t(&other.to_string())) } " "
+                            a.dependency href={ "/syncs/" (other.namespace()) "/" (other.name()) } { (t(&other.to_string())) } " "
                         }
                     }
                 }
@@ -182,15 +182,15 @@ fn objects(page: &Page, status: &SyncStatus) -> Markup {
             h2 { "Objects" @if let Some(count) = &status.objects { " (" (count.ready) " of " (count.total) " healthy)" } }
             @match &page.objects {
                 None => { p { "The list of objects comes from the live view of the agent; open the UI of the agent to see it." } }
-                Some(Objects { listed, more }) => {
-                    @if listed.is_empty() { p { "There is no object that you may read." } }
+                Some(Objects { listed, before, more }) => {
+                    @if listed.is_empty() && *before == 0 { p { "There is no object that you may read." } }
                     @else {
                         table {
                             thead { tr { th { "Object" } th { "Health" } th { "Wave" } th { "Message" } } }
                             tbody {
                                 @for line in listed {
                                     tr {
-                                        td { (name(&line.kind, &line.namespace, &line.name)) }
+                                        td { (link(&page.address(), &line.api_version, (&line.kind, &line.namespace, &line.name), "row")) }
                                         td { span class=(if line.health == "Current" { "chip good" } else { "chip warn" }) { (t(&line.health)) } }
                                         td { (line.wave) }
                                         td.text { (t(&line.message)) }
@@ -198,7 +198,13 @@ fn objects(page: &Page, status: &SyncStatus) -> Markup {
                                 }
                             }
                         }
-                        @if *more > 0 { p { "And " (more) " more, which are not listed." } }
+                        @if *before > 0 || *more > 0 {
+                            nav.windows aria-label="Windows of the objects" {
+                                @if *before > 0 { a rel="prev" href={ (page.address()) "?after=" (before.saturating_sub(WINDOW)) } { "Previous" } }
+                                span { (before + 1) " to " (before + listed.len()) " of " (before + listed.len() + more) }
+                                @if *more > 0 { a rel="next" href={ (page.address()) "?after=" (before + WINDOW) } { "Next" } }
+                            }
+                        }
                     }
                 }
             }
@@ -235,7 +241,7 @@ fn history(page: &Page, history: &[HistoryEntry], frame: &Frame) -> Markup {
                 ul {
                     @for entry in history {
                         li {
-                            (revision(url, &entry.revision)) " " (t(&entry.outcome)) " " span.age { (ago(entry.at, frame.now)) }
+                            (link_to_commit(url, &entry.revision)) " " (t(&entry.outcome)) " " span.age { (ago(entry.at, frame.now)) }
                             @if let Some(plan) = &entry.plan { " plan " code { (t(plan)) } }
                         }
                     }

@@ -1,5 +1,6 @@
 //! The pages as files in `cases`, which `UPDATE_CASES=1` writes, and hostile texts in every field. I/O: disk.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -7,6 +8,7 @@ use maud::Markup;
 use serde_json::{Value, json};
 
 use super::Frame;
+use super::samples::{self, approval, drifting, frame};
 use crate::api::{Approval, ImageUpdate, Sync};
 use crate::ui::home::home;
 use crate::ui::images::images;
@@ -30,43 +32,6 @@ const HOSTILE: [&str; 10] = [
     "&lt;script&gt;&#x3c;script",
 ];
 
-fn frame() -> Frame {
-    Frame {
-        visitor: "alice@example.com".to_owned(),
-        proof: "proof".to_owned(),
-        has_session: true,
-        silent: None,
-        done: None,
-        now: NOW.parse().expect("a time"),
-    }
-}
-
-fn drifting() -> Sync {
-    let conditions =
-        [("Ready", "True", "InSync"), ("Healthy", "True", "Healthy"), ("Drifted", "True", "DriftReported")];
-    let mut whole = serde_json::to_value(sync("team-a", "cart", &conditions)).expect("a Sync is JSON");
-    let commit = "1234567890123456789012345678901234567890";
-    whole["status"]["revision"] = json!({
-        "seen": format!("main@sha1:{commit}"), "applied": format!("main@sha1:{commit}"),
-        "commit": {"author": "Bob <bob@example.com>", "subject": "Scale the cart"},
-    });
-    whole["status"]["objects"] = json!({"total": 2, "ready": 1, "shown": "1/2"});
-    whole["status"]["warnings"] = json!(["web.yaml:3: a field is deprecated"]);
-    whole["status"]["errors"] =
-        json!([{"cause": "the API server refuses it", "count": 2, "places": ["a.yaml:1", "b.yaml:2"]}]);
-    whole["status"]["history"] = json!([
-        {"revision": format!("main@sha1:{commit}"), "plan": "abc", "at": "2026-01-01T09:00:00Z", "outcome": "Applied"},
-    ]);
-    whole["status"]["progress"] = json!({"stage": "apply", "message": "applying 1 of 2 objects", "done": 1, "total": 2, "since": "2026-01-01T11:59:00Z"});
-    whole["status"]["drift"] = json!({"since": "2026-01-01T11:30:00Z", "omitted": 2, "objects": [{
-        "apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web", "state": "Drifted",
-        "since": "2026-01-01T11:30:00Z", "origin": "web.yaml:3", "ignore": "{paths: [/spec/replicas]}", "refusal": "denied", "note": "a note",
-        "changes": [{"path": "/spec/replicas", "desired": 3, "live": 5, "manager": "kubectl-scale", "operation": "Update",
-            "subresource": "scale", "time": "2026-01-01T11:30:00Z", "user": "carol"}],
-    }]});
-    serde_json::from_value(whole).expect("a Sync")
-}
-
 fn objects() -> Objects {
     let line = |name: &str, health: &str, message: &str| Line {
         api_version: "apps/v1".to_owned(),
@@ -79,16 +44,9 @@ fn objects() -> Objects {
     };
     Objects {
         listed: vec![line("web", "InProgress", "2 of 3 replicas are available"), line("db", "Current", "")],
+        before: 0,
         more: 4,
     }
-}
-
-fn approval() -> Approval {
-    serde_json::from_value(json!({
-        "apiVersion": "holdfast.dev/v1alpha1", "kind": "Approval", "metadata": {"name": "cart-1", "namespace": "team-a"},
-        "spec": {"sync": "cart", "planId": "abc", "decision": "Approve", "approver": "alice", "reason": "agreed"},
-    }))
-    .expect("an Approval")
 }
 
 fn update() -> ImageUpdate {
@@ -111,22 +69,35 @@ fn page(sync: Sync, may: bool) -> Page {
     Page::new(Arc::new(sync), vec![Arc::new(approval())], Some(objects()), may, frame().now)
 }
 
+fn waiting() -> Sync {
+    let waiting = [("Ready", "False", "AwaitingApproval"), ("AwaitingApproval", "True", "AwaitingApproval")];
+    with_plan(sync("team-a", "shop", &waiting))
+}
+
 fn pages() -> Vec<(&'static str, Markup)> {
     let (frame, now) = (frame(), frame().now);
-    let waiting = [("Ready", "False", "AwaitingApproval"), ("AwaitingApproval", "True", "AwaitingApproval")];
-    let waiting = with_plan(sync("team-a", "shop", &waiting));
-    let all = vec![Arc::new(drifting()), Arc::new(waiting.clone())];
+    let all = vec![Arc::new(drifting()), Arc::new(waiting())];
     let quiet = vec![Arc::new(sync("team-a", "quiet", &[("Ready", "True", "InSync")]))];
     let reader = Frame { visitor: String::new(), has_session: false, silent: Some(200), ..frame.clone() };
     vec![
         ("home", super::home(&home(all.clone(), &[Arc::new(update())], Query::default(), now), &frame)),
         ("quiet", super::home(&home(quiet, &[], Query::parse("q=quiet"), now), &reader)),
-        ("waiting", super::sync(&page(waiting.clone(), true), &frame)),
-        ("reader", super::sync(&page(waiting, false), &reader)),
+        ("waiting", super::sync(&page(waiting(), true), &frame)),
+        ("reader", super::sync(&page(waiting(), false), &reader)),
         ("drifting", super::sync(&page(drifting(), true), &frame)),
         ("drift", super::drift(&all[..1], &frame)),
-        ("images", super::images(&images(vec![Arc::new(update())]), &frame)),
+        (
+            "images",
+            super::images(&images(vec![Arc::new(update())], BTreeSet::from(["team-a".to_owned()])), &frame),
+        ),
+        ("object", super::object(&samples::object(&ToOwned::to_owned, &drifting()), &frame)),
+        ("log", super::log(&samples::log(&ToOwned::to_owned), &frame)),
+        ("plan", super::plan(&samples::plan(&ToOwned::to_owned, &waiting()), &frame)),
+        ("pulls", super::pulls(&samples::pulls(&ToOwned::to_owned), &frame)),
+        ("graph", super::graph(&samples::graph(&ToOwned::to_owned), &frame)),
+        ("events", super::events(&drifting(), &vec![samples::event(&ToOwned::to_owned)], &frame)),
         ("sign_in", super::sign_in(&frame, Some("the token is not valid"), "/syncs/a/b")),
+        ("sign_in_with", super::sign_in_with(&frame, "id.example.com", Some("begin again"), "/syncs/a/b")),
         ("message", super::message(&frame, "Not found", "There is no such page.")),
     ]
 }
@@ -216,6 +187,7 @@ fn a_hostile_text_stays_a_text_wherever_it_stands() {
     };
     for text in HOSTILE {
         let frame = Frame { visitor: text.to_owned(), ..frame() };
+        let poison_text = |_: &str| text.to_owned();
         let poison = |sync| poisoned_sync(sync, text);
         let approval = poisoned(&serde_json::to_value(approval()).expect("JSON"), text);
         let approval: Approval = serde_json::from_value(approval).unwrap_or_else(|_| self::approval());
@@ -247,10 +219,18 @@ fn a_hostile_text_stays_a_text_wherever_it_stands() {
             super::home(&home(all.clone(), &[Arc::new(update.clone())], query, frame.now), &frame),
             super::home(&home(all.clone(), &[], Query::default(), frame.now), &frame),
             super::sync(&whole, &frame),
-            super::sync(&page(waiting, true), &frame),
+            super::sync(&page(waiting.clone(), true), &frame),
             super::drift(&all, &frame),
-            super::images(&images(vec![Arc::new(update)]), &frame),
+            super::images(&images(vec![Arc::new(update)], BTreeSet::from(["team-a".to_owned()])), &frame),
+            super::object(&samples::object(&poison_text, &poison(drifting())), &frame),
+            super::object(&samples::object(&poison_text, &waiting), &frame),
+            super::log(&samples::log(&poison_text), &frame),
+            super::plan(&samples::plan(&poison_text, &waiting), &frame),
+            super::pulls(&samples::pulls(&poison_text), &frame),
+            super::graph(&samples::graph(&poison_text), &frame),
+            super::events(&drifting(), &vec![samples::event(&poison_text)], &frame),
             super::sign_in(&frame, Some(text), text),
+            super::sign_in_with(&frame, text, Some(text), text),
             super::message(&frame, text, text),
         ];
         for page in &pages {

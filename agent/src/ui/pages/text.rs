@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use url::Url;
 
 use crate::ui::needs::State;
+use crate::ui::sync::commit_url;
 
 /// Characters of a text that is shown whole.
 const LONGEST: usize = 4000;
@@ -46,6 +47,16 @@ pub fn out(url: &str, text: &str) -> Markup {
             a href=(url) rel="noopener noreferrer nofollow" { (t(text)) }
         } @else {
             (t(text))
+        }
+    }
+}
+
+/// A revision, with a link to its commit at a forge of the web.
+pub fn link_to_commit(repository: &str, revision: &str) -> Markup {
+    html! {
+        code {
+            @if let Some(link) = commit_url(repository, revision) { (out(&link, &short(revision))) }
+            @else { (t(&short(revision))) }
         }
     }
 }
