@@ -65,8 +65,8 @@ pub struct UiArgs {
     #[arg(long, value_name = "CLAIM", default_value = "groups")]
     ui_oidc_groups_claim: String,
     /// What the names of users and groups begin with, as the API server names those of the provider
-    #[arg(long, value_name = "PREFIX", default_value = "")]
-    ui_oidc_prefix: String,
+    #[arg(long, value_name = "PREFIX")]
+    ui_oidc_prefix: Option<String>,
     /// URL at which browsers reach the web UI, for --ui-auth=oidc. The redirect URL at the provider is this with /login/callback
     #[arg(long, value_name = "URL")]
     ui_url: Option<Url>,
@@ -202,7 +202,7 @@ impl UiArgs {
             names: Names {
                 user: self.ui_oidc_user_claim.clone(),
                 groups: self.ui_oidc_groups_claim.clone(),
-                prefix: self.ui_oidc_prefix.clone(),
+                prefix: self.ui_oidc_prefix.clone().unwrap_or_default(),
             },
             clients: Clients::new(guard, times),
             trust,

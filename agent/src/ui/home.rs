@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::needs::{self, Need, STATES, State, condition};
 use super::query::{Query, Sort, WINDOW};
 use crate::api::conditions::READY;
-use crate::api::{ImageUpdate, Sync};
+use crate::api::{ImageUpdate, Repository, Sync};
 
 /// Needs that are listed; the others are counted.
 const NEEDS: usize = 50;
@@ -39,9 +39,16 @@ pub struct Home {
 }
 
 /// The home page of somebody who may read these.
-pub fn home(syncs: Vec<Arc<Sync>>, updates: &[Arc<ImageUpdate>], query: Query, now: Timestamp) -> Home {
+pub fn home(
+    syncs: Vec<Arc<Sync>>,
+    updates: &[Arc<ImageUpdate>],
+    repositories: &[Arc<Repository>],
+    query: Query,
+    now: Timestamp,
+) -> Home {
     let mut attention: Vec<Need> = syncs.iter().flat_map(|sync| needs::of_sync(sync, now)).collect();
     attention.extend(updates.iter().filter_map(|update| needs::of_update(update)));
+    attention.extend(repositories.iter().flat_map(|repository| needs::of_repository(repository)));
     attention.sort_by(|a, b| {
         (a.state, b.since, &a.namespace, &a.name).cmp(&(b.state, a.since, &b.namespace, &b.name))
     });
@@ -97,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_list_comes_in_windows_of_a_hundred_the_urgent_first() {
-        let page = |query: &str| home(many(250), &[], Query::parse(query), NOW.parse().expect("a time"));
+        let page = |query: &str| home(many(250), &[], &[], Query::parse(query), NOW.parse().expect("a time"));
         let first = page("");
         assert_eq!((first.syncs.len(), first.total, first.pages, first.attention.len()), (100, 250, 3, 25));
         assert_eq!(first.syncs[0].name_any(), "s000");
@@ -113,7 +120,7 @@ mod tests {
     fn a_thousand_needs_are_counted_and_fifty_are_listed() {
         let syncs =
             (0..1000).map(|at| Arc::new(sync("team", &format!("s{at}"), &[("Ready", "False", "Forbidden")])));
-        let home = home(syncs.collect(), &[], Query::default(), NOW.parse().expect("a time"));
+        let home = home(syncs.collect(), &[], &[], Query::default(), NOW.parse().expect("a time"));
         assert_eq!((home.attention.len(), home.more_attention), (50, 950));
     }
 }

@@ -14,6 +14,7 @@ mod act_images;
 mod answer;
 mod assets;
 mod desk;
+mod forge_links;
 mod form;
 mod graph;
 mod guarded;

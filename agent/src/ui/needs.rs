@@ -6,7 +6,7 @@ use kube::ResourceExt as _;
 use serde::Serialize;
 
 use crate::api::conditions::{AWAITING_APPROVAL, DRIFTED, HEALTHY, READY, STALLED, reason};
-use crate::api::{ImageUpdate, Sync};
+use crate::api::{ImageUpdate, PullRequestState, Repository, Sync};
 
 /// The state of a Sync in one word, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -172,6 +172,40 @@ pub fn of_update(update: &ImageUpdate) -> Option<Need> {
     })
 }
 
+/// What of a Repository needs a person: that it does not work, and each pull request whose plan waits for an approval.
+pub fn of_repository(repository: &Repository) -> Vec<Need> {
+    let Some(status) = &repository.status else { return Vec::new() };
+    let need = |name: String, state, since, cause, next| Need {
+        kind: "Repository",
+        namespace: repository.namespace().unwrap_or_default(),
+        name,
+        state,
+        since,
+        cause,
+        next,
+    };
+    let failed = condition(&status.conditions, READY).filter(|ready| {
+        ready.status == "False" && ![reason::PROGRESSING, reason::SUSPENDED].contains(&ready.reason.as_str())
+    });
+    let failed = failed.map(|ready| {
+        let (since, cause) = (Some(ready.last_transition_time.0), ready.message.clone());
+        let next = "Correct the cause; the Repository tries again by itself";
+        need(repository.name_any(), State::Failing, since, cause, next)
+    });
+    let waiting = status.pull_requests.iter().filter(|pull| pull.state == PullRequestState::Waiting);
+    let waiting = waiting.map(|pull| {
+        let name = format!("{} #{}", repository.name_any(), pull.number);
+        need(
+            name,
+            State::Waiting,
+            None,
+            pull.verdict.clone(),
+            "Read the preview, then approve its plan or close it",
+        )
+    });
+    failed.into_iter().chain(waiting).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{NOW, sync};
@@ -226,6 +260,24 @@ mod tests {
             &[State::Failing, State::Drifting],
             State::Failing,
         );
+    }
+
+    #[test]
+    fn a_repository_needs_a_person_for_each_pull_request_that_waits() {
+        let repository: Repository = serde_json::from_value(json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "Repository", "metadata": {"name": "config", "namespace": "team"},
+            "spec": {"url": "https://git.example.com/a", "provider": "Gitea", "secretRef": {"name": "forge"}},
+            "status": {
+                "conditions": [{"type": "Ready", "status": "False", "reason": "LoginFailed", "message": "no", "lastTransitionTime": NOW}],
+                "pullRequests": [
+                    {"number": 1, "head": "a", "base": "main", "state": "Waiting", "verdict": "1 deletion"},
+                    {"number": 2, "head": "b", "base": "main", "state": "Previewed"}],
+            },
+        }))
+        .expect("a Repository");
+        let found = of_repository(&repository);
+        let found: Vec<(&str, State)> = found.iter().map(|need| (need.name.as_str(), need.state)).collect();
+        assert_eq!(found, [("config", State::Failing), ("config #1", State::Waiting)]);
     }
 
     #[test]

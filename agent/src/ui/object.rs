@@ -21,10 +21,11 @@ use self::name::ObjectName;
 use self::pods::PodLine;
 use self::rows::{Rows, Sides, rows};
 use super::access::{Means, Visitor};
+use super::forge_links::is_same;
 use super::live::{self, Desired, Live};
 use super::needs::{self, State};
 use super::rights::{May, Rights};
-use crate::api::{Approval, ChangeStatus, DriftObject, Sync, names};
+use crate::api::{Approval, ChangeStatus, DriftObject, Forge, Repository, Sync, names};
 use crate::cluster::inspect::{self, Child, EventLine, InspectError};
 use crate::cluster::people::{Act, PersonError};
 use crate::cluster::refusal::chain;
@@ -188,7 +189,10 @@ pub async fn object(wanted: Wanted<'_>, name: &ObjectName) -> Result<Option<Obje
         owner: owner.to_string(),
         state: needs::state(&sync, now),
         exists: read.is_some(),
-        facts: Facts::of(is_member.then_some(&*sync), &approvals, origin, read.as_ref()),
+        facts: Facts {
+            forge: forge(live, &sync),
+            ..Facts::of(is_member.then_some(&*sync), &approvals, origin, read.as_ref())
+        },
         health: health.map(|health| health.without(&sides.masks)),
         conditions: facts::conditions(read.as_ref(), &sides.masks),
         drift,
@@ -204,6 +208,15 @@ pub async fn object(wanted: Wanted<'_>, name: &ObjectName) -> Result<Option<Obje
         may,
         sync,
     }))
+}
+
+/// The kind of the forge of a Sync's source, if a Repository of its namespace is about it.
+fn forge(live: &Live, sync: &Sync) -> Option<Forge> {
+    let of = |repository: &&Arc<Repository>| {
+        let is_same = is_same(&repository.spec.url, &sync.spec.source.git.url);
+        is_same && repository.metadata.namespace == sync.metadata.namespace
+    };
+    live.repositories.state().iter().find(of).map(|repository| repository.spec.provider)
 }
 
 /// The drift of an object, and its change in the plan that waits, as the status of its Sync has them.

@@ -54,9 +54,10 @@ pub fn routes(desk: Arc<Desk>) -> Router {
 
 async fn home(visit: Visit, RawQuery(query): RawQuery) -> Found<Response> {
     let (syncs, updates) = (visit.syncs().await?, visit.updates().await?);
+    let repositories = visit.repositories().await?;
     let frame = visit.frame();
     let query = Query::parse(&query.unwrap_or_default());
-    let found = home_value(syncs, &updates, query, frame.now);
+    let found = home_value(syncs, &updates, &repositories, query, frame.now);
     Ok(value(&visit.headers, &found, |found| pages::home(found, &frame)))
 }
 

@@ -93,6 +93,11 @@
   });
   listen();
 
+  // Pods are in no watch: a page that shows some is loaded again while somebody looks at it.
+  setInterval(() => {
+    if (!document.hidden && main().querySelector("table.pods")) refresh();
+  }, 10000);
+
   // A log is followed in its place.
   document.getElementById("follow")?.addEventListener("click", async (event) => {
     event.preventDefault();

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::api::{Approval, ApprovalDecision, CommitNote, HistoryEntry, Sync};
+use crate::api::{Approval, ApprovalDecision, CommitNote, Forge, HistoryEntry, Sync};
 use crate::review::origin;
 
 /// Conditions that are shown.
@@ -38,6 +38,9 @@ pub struct Facts {
     pub created: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleting: Option<Timestamp>,
+    /// The kind of the forge, if a Repository is about the source.
+    #[serde(skip)]
+    pub forge: Option<Forge>,
     /// True if it is an object of the Sync, and not one that such an object owns.
     pub is_member: bool,
 }
@@ -100,6 +103,7 @@ impl Facts {
             approval,
             created: time("/metadata/creationTimestamp"),
             deleting: time("/metadata/deletionTimestamp"),
+            forge: None,
             is_member: sync.is_some(),
         }
     }

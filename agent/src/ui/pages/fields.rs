@@ -114,7 +114,7 @@ pub fn value(value: &Value) -> Markup {
         Value::String(text) if text.contains('\n') => {
             let lines: Vec<&str> = text.lines().collect();
             html! {
-                pre.text { @for line in lines.iter().take(LINES) { (t(line)) "\n" } }
+                pre.text tabindex="0" { @for line in lines.iter().take(LINES) { (t(line)) "\n" } }
                 @if lines.len() > LINES { span.note { "and " (lines.len() - LINES) " more lines" } }
             }
         }

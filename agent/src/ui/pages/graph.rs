@@ -48,7 +48,7 @@ pub fn picture(nodes: &[Node]) -> Markup {
         node.depends_on.iter().filter_map(move |on| Some((on, to?)))
     });
     html! {
-        svg width=(wide) height=(high) viewBox={ "0 0 " (wide) " " (high) } role="img" aria-label="Dependencies of Syncs, which the outline lists too" {
+        svg width=(wide) height=(high) viewBox={ "0 0 " (wide) " " (high) } role="group" aria-label="Dependencies of Syncs, which the outline lists too" {
             @for (on, to) in lines {
                 @if let Some(from) = places.get(on.as_str()) { path.edge d=(curve(*from, *to)) {} }
             }

@@ -49,7 +49,11 @@ fn attention(home: &Home, frame: &Frame) -> Markup {
 
 fn card(need: &Need, frame: &Frame) -> Markup {
     let Need { kind, namespace, name, state, since, cause, next } = need;
-    let address = if *kind == "Sync" { format!("/syncs/{namespace}/{name}") } else { "/images".to_owned() };
+    let address = match *kind {
+        "Sync" => format!("/syncs/{namespace}/{name}"),
+        "Repository" => "/pulls".to_owned(),
+        _ => "/images".to_owned(),
+    };
     html! {
         li {
             div.head {

@@ -5,9 +5,10 @@ use maud::{Markup, html};
 use super::changes::{drifted, one as change};
 use super::fields;
 use super::frame::{About, Frame, page as framed};
-use super::text::{ago, chip, command, link_to_commit, t};
+use super::text::{ago, chip, command, link_to_commit, out, t};
 use super::{belongings, form};
 use crate::api::{DriftObject, DriftState};
+use crate::ui::forge_links::{file_url, pull_url};
 use crate::ui::object::facts::Facts;
 use crate::ui::object::name::address;
 use crate::ui::object::{Object, Source};
@@ -80,14 +81,30 @@ fn drift(object: &Object, sync: &str, frame: &Frame) -> Markup {
 }
 
 fn facts(object: &Object, frame: &Frame) -> Markup {
-    let Facts { origin, revision, commit, pull_request, applied, approval, created, deleting: _, is_member } =
-        &object.facts;
+    let Facts {
+        origin,
+        revision,
+        commit,
+        pull_request,
+        applied,
+        approval,
+        created,
+        deleting: _,
+        forge,
+        is_member,
+    } = &object.facts;
     let url = &object.sync.spec.source.git.url;
     html! {
         section {
             h2 { "Where it comes from" }
             dl.facts {
-                @if let Some(origin) = origin { dt { "File" } dd { code { (t(origin)) } } }
+                @if let Some(origin) = origin { dt { "File" }
+                    dd { code {
+                        @match file_url(url, *forge, revision.as_deref().unwrap_or_default(), origin) {
+                            Some(link) => (out(&link, origin)),
+                            None => (t(origin)),
+                        }
+                    } } }
                 @if let Some(revision) = revision {
                     dt { "Commit" }
                     dd {
@@ -95,7 +112,8 @@ fn facts(object: &Object, frame: &Frame) -> Markup {
                         @if let Some(commit) = commit { " " (t(&commit.subject)) br; span.age { (t(&commit.author)) } }
                     }
                 }
-                @if let Some(number) = pull_request { dt { "Pull request" } dd { "#" (number) } }
+                @if let Some(number) = pull_request { dt { "Pull request" }
+                    dd { (out(&pull_url(url, *forge, *number).unwrap_or_default(), &format!("#{number}"))) } }
                 @if let Some(applied) = applied {
                     dt { "Applied" }
                     dd { (ago(applied.at, frame.now)) ", " (t(&applied.outcome)) @if let Some(plan) = &applied.plan { ", plan " code { (t(plan)) } } }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Frame;
 use crate::api::{
-    Approval, ChangeStatus, CommitNote, DriftObject, HistoryEntry, PlanStatus, PreviewedPlan,
+    Approval, ChangeStatus, CommitNote, DriftObject, Forge, HistoryEntry, PlanStatus, PreviewedPlan,
     PullRequestState, Sync,
 };
 use crate::cluster::inspect::{Child, EventLine};
@@ -75,6 +75,7 @@ fn facts(x: Text<'_>) -> Facts {
         approval: Some(Arc::new(approval())),
         created: Some(at),
         deleting: None,
+        forge: Some(Forge::Gitea),
         is_member: true,
     }
 }

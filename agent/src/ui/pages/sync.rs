@@ -7,7 +7,7 @@ use super::changes::{changes, link};
 use super::frame::{About, Frame, page as framed};
 use super::text::{ago, chip, command, link_to_commit, out, t};
 use super::{drift, form};
-use crate::api::{Approval, ErrorStatus, HistoryEntry, PlanState, PlanStatus, SyncStatus};
+use crate::api::{Approval, ApprovalDecision, ErrorStatus, HistoryEntry, PlanState, PlanStatus, SyncStatus};
 use crate::ui::objects::{Objects, WINDOW};
 use crate::ui::sync::Page;
 
@@ -242,11 +242,22 @@ fn history(page: &Page, history: &[HistoryEntry], frame: &Frame) -> Markup {
                     @for entry in history {
                         li {
                             (link_to_commit(url, &entry.revision)) " " (t(&entry.outcome)) " " span.age { (ago(entry.at, frame.now)) }
-                            @if let Some(plan) = &entry.plan { " plan " code { (t(plan)) } }
+                            @if let Some(plan) = &entry.plan {
+                                " plan " code { (t(plan)) }
+                                @if let Some(given) = approved(page, plan) { ", approved by " (t(&given.spec.approver)) ": " (t(&given.spec.reason)) }
+                            }
                         }
                     }
                 }
             }
         }
     }
+}
+
+/// The Approval that let a plan through.
+fn approved<'a>(page: &'a Page, plan: &str) -> Option<&'a Approval> {
+    let let_through = |approval: &&std::sync::Arc<Approval>| {
+        approval.spec.plan_id == plan && approval.spec.decision == ApprovalDecision::Approve
+    };
+    page.approvals.iter().find(let_through).map(std::sync::Arc::as_ref)
 }

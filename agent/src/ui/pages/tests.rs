@@ -80,8 +80,8 @@ fn pages() -> Vec<(&'static str, Markup)> {
     let quiet = vec![Arc::new(sync("team-a", "quiet", &[("Ready", "True", "InSync")]))];
     let reader = Frame { visitor: String::new(), has_session: false, silent: Some(200), ..frame.clone() };
     vec![
-        ("home", super::home(&home(all.clone(), &[Arc::new(update())], Query::default(), now), &frame)),
-        ("quiet", super::home(&home(quiet, &[], Query::parse("q=quiet"), now), &reader)),
+        ("home", super::home(&home(all.clone(), &[Arc::new(update())], &[], Query::default(), now), &frame)),
+        ("quiet", super::home(&home(quiet, &[], &[], Query::parse("q=quiet"), now), &reader)),
         ("waiting", super::sync(&page(waiting(), true), &frame)),
         ("reader", super::sync(&page(waiting(), false), &reader)),
         ("drifting", super::sync(&page(drifting(), true), &frame)),
@@ -216,8 +216,8 @@ fn a_hostile_text_stays_a_text_wherever_it_stands() {
             ..Query::parse("")
         };
         let pages = [
-            super::home(&home(all.clone(), &[Arc::new(update.clone())], query, frame.now), &frame),
-            super::home(&home(all.clone(), &[], Query::default(), frame.now), &frame),
+            super::home(&home(all.clone(), &[Arc::new(update.clone())], &[], query, frame.now), &frame),
+            super::home(&home(all.clone(), &[], &[], Query::default(), frame.now), &frame),
             super::sync(&whole, &frame),
             super::sync(&page(waiting.clone(), true), &frame),
             super::drift(&all, &frame),

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use url::Url;
 
+use crate::ui::forge_links::commit_url;
 use crate::ui::needs::State;
-use crate::ui::sync::commit_url;
 
 /// Characters of a text that is shown whole.
 const LONGEST: usize = 4000;
