@@ -18,6 +18,8 @@
   let again = false;
   let waiting = 0;
   async function refresh() {
+    // A log is loaded when a person asks for it.
+    if (document.getElementById("log")) return;
     if (loading || busy()) {
       again = true;
       return;
