@@ -71,7 +71,7 @@ struct Endpoints {
 
 #[derive(Deserialize)]
 struct Tokens {
-    id_token: Zeroizing<String>,
+    id_token: String,
 }
 
 /// Where a browser goes to sign in.
@@ -166,6 +166,7 @@ impl Oidc {
         }
         let endpoints = self.endpoints().await?;
         let Tokens { id_token } = self.exchange(&endpoints, code, &verifier).await?;
+        let id_token = Zeroizing::new(id_token);
         let expected =
             Expected { issuer: &endpoints.issuer, client_id: &self.provider.client_id, nonce: &nonce, now };
         let person = Claims::read(&id_token)?.person(&expected, &self.provider.names)?;

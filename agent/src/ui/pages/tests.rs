@@ -16,7 +16,7 @@ use crate::ui::objects::{Line, Objects};
 use crate::ui::query::Query;
 use crate::ui::rights::May;
 use crate::ui::sync::Page;
-use crate::ui::tests::{NOW, sync, with_plan};
+use crate::ui::tests::{sync, with_plan};
 
 /// What a text must never become.
 const HOSTILE: [&str; 10] = [
