@@ -180,14 +180,15 @@ impl Oidc {
         if url.scheme() != self.provider.issuer.scheme() {
             return Err(self.unreadable("its token endpoint has another scheme than the issuer"));
         }
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "authorization_code")
-            .append_pair("code", code)
-            .append_pair("redirect_uri", callback.as_str())
-            .append_pair("client_id", client_id)
-            .append_pair("code_verifier", verifier);
+        let body = body(&[
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", callback.as_str()),
+            ("client_id", client_id),
+            ("code_verifier", verifier),
+        ]);
         let mut request = Request::new(Method::POST, url);
-        request.body = Some(form.finish().into_bytes());
+        request.body = Some(body);
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
         request.headers.insert(header::CONTENT_TYPE, kind);
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -242,4 +243,9 @@ impl Oidc {
     fn unreadable(&self, why: &'static str) -> OidcError {
         OidcError::Unreadable(self.host().to_owned(), why)
     }
+}
+
+/// A form.
+fn body(fields: &[(&str, &str)]) -> Vec<u8> {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
 }
