@@ -6,18 +6,15 @@ mod chart;
 #[path = "manifests/install.rs"]
 mod install;
 
-use anyhow::ensure;
 use holdfast::cli::crd;
 use holdfast_tests::agent::{Agent, holdfast};
-use holdfast_tests::watchdog::Folder;
 use holdfast_tests::{Env, root, sync};
 use serde_json::json;
 
 /// A file that no kustomization names is installed by nothing.
 #[test]
 fn every_file_is_in_a_kustomization() -> anyhow::Result<()> {
-    for folder in ["manifests", "manifests/base", "manifests/tenants", "manifests/aggregate", "manifests/ui"]
-    {
+    for folder in ["manifests", "manifests/base", "manifests/tenants", "manifests/aggregate"] {
         let text = std::fs::read_to_string(root().join(folder).join("kustomization.yaml"))?;
         for entry in std::fs::read_dir(root().join(folder))? {
             let path = entry?.path();
@@ -37,43 +34,6 @@ fn definitions_are_those_of_the_types() -> anyhow::Result<()> {
         written == crd::yaml()?,
         "manifests/base/crds.yaml is stale; run: cargo run -p holdfast -- crd > manifests/base/crds.yaml"
     );
-    Ok(())
-}
-
-/// The component of the web UI, in a kustomization as its first lines show it, is what the API server accepts, and says what the
-/// agent needs.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_component_of_the_web_ui_adds_flags_a_port_rights_and_who_may_connect() -> anyhow::Result<()> {
-    let env = Env::start().await?;
-    let folder = Folder::make("ui-component")?;
-    let up = "../".repeat(folder.path().canonicalize()?.components().count() - 1);
-    let manifests = format!(
-        "{up}{}",
-        root().join("manifests").canonicalize()?.display().to_string().trim_start_matches('/')
-    );
-    let kustomization = json!({"resources": [&manifests], "components": [format!("{manifests}/ui")]});
-    std::fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string())?;
-    let folder = folder.path().display().to_string();
-    let install = ["apply", "--server-side", "--validate=strict", "--force-conflicts", "-k", &folder];
-    env.cluster.must(&install).await?;
-    let read = async |path: &str, object: &str| {
-        let path = format!("jsonpath={path}");
-        env.cluster.must(&["-n", "holdfast-system", "get", object, "-o", &path]).await
-    };
-    let container = "{.spec.template.spec.containers[0]";
-    let flags = read(&format!("{container}.args}}"), "deployment/holdfast").await?;
-    ensure!(flags.contains("--ui-auth=token") && flags.contains("--ui-listen=0.0.0.0:8082"), "{flags}");
-    let port =
-        read(&format!("{container}.ports[?(@.name==\"ui\")].containerPort}}"), "deployment/holdfast").await?;
-    ensure!(port == "8082" && read("{.spec.ports[0].port}", "service/holdfast-ui").await? == "8082");
-    let from = read("{.spec.ingress[*].from}", "networkpolicy/holdfast-ui").await?;
-    ensure!(from.contains("holdfast.dev/ui") && from.contains("app.kubernetes.io/name"), "{from}");
-    let account = "--as=system:serviceaccount:holdfast-system:holdfast";
-    env.cluster.must(&["delete", "clusterrolebinding", "holdfast-cluster-admin"]).await?;
-    for resource in ["tokenreviews.authentication.k8s.io", "subjectaccessreviews.authorization.k8s.io"] {
-        let may = env.cluster.must(&["auth", "can-i", "create", resource, account]).await?;
-        ensure!(may.trim() == "yes", "{resource}: {may}");
-    }
     Ok(())
 }
 

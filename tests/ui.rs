@@ -1,4 +1,4 @@
-//! The web UI through HTTP and a browser: who sees what, who does what, live updates, the page of an object, and hostile texts in
+//! The web UI through HTTP and a browser: who sees what, who does what, live updates, and hostile texts in
 //! every field that Git and the cluster can fill. I/O: processes, network.
 
 #[path = "ui/access.rs"]
@@ -9,15 +9,7 @@ mod acting;
 mod browser;
 #[path = "ui/kit.rs"]
 mod kit;
-#[path = "ui/kubelet.rs"]
-mod kubelet;
-#[path = "ui/object.rs"]
-mod object;
-#[path = "ui/oidc.rs"]
-mod oidc;
 #[path = "ui/reading.rs"]
 mod reading;
-#[path = "ui/standby.rs"]
-mod standby;
 #[path = "ui/visitor.rs"]
 mod visitor;

@@ -22,7 +22,7 @@ struct Window {
 }
 
 impl Window {
-    async fn open(with_script: bool) -> anyhow::Result<Self> {
+    async fn open() -> anyhow::Result<Self> {
         tokio::task::spawn_blocking(|| need("chromedriver", "chromium-driver")).await??;
         let (folder, port) = (Folder::make("browser")?, ports::free()?);
         let log = folder.path().join("log");
@@ -40,9 +40,7 @@ impl Window {
         })
         .await?;
         let flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
-        let prefs =
-            json!({"profile.managed_default_content_settings.javascript": if with_script { 1 } else { 2 }});
-        let wanted = json!({"capabilities": {"alwaysMatch": {"browserName": "chrome", "acceptInsecureCerts": true, "goog:chromeOptions": {"args": flags, "prefs": prefs}}}});
+        let wanted = json!({"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": {"args": flags}}}});
         let made: Value =
             client.post(format!("{driver}/session")).body(wanted.to_string()).send().await?.json().await?;
         let id = made["value"]["sessionId"].as_str().with_context(|| made.to_string())?;
@@ -62,47 +60,6 @@ impl Window {
 
     async fn run(&self, script: &str) -> anyhow::Result<Value> {
         self.call("execute/sync", json!({"script": script, "args": []})).await
-    }
-
-    /// The first element that a selector finds.
-    async fn find(&self, selector: &str) -> anyhow::Result<String> {
-        // A page that was just requested may not be there yet.
-        let query = json!({"using": "css selector", "value": selector});
-        eventually(SOON, &format!("the element {selector}"), || async {
-            Ok(self.call("element", query.clone()).await.is_ok())
-        })
-        .await?;
-        let found = self.call("element", query.clone()).await?;
-        let id = found.as_object().and_then(|found| found.values().next()?.as_str()).map(ToOwned::to_owned);
-        id.with_context(|| format!("no element {selector}"))
-    }
-
-    async fn press(&self, selector: &str) -> anyhow::Result<()> {
-        let element = self.find(selector).await?;
-        self.call(&format!("element/{element}/click"), json!({})).await.map(drop)
-    }
-
-    async fn write(&self, selector: &str, text: &str) -> anyhow::Result<()> {
-        let element = self.find(selector).await?;
-        self.call(&format!("element/{element}/value"), json!({"text": text})).await.map(drop)
-    }
-
-    /// What a person reads.
-    async fn text(&self, selector: &str) -> anyhow::Result<String> {
-        let element = self.find(selector).await?;
-        let url = format!("{}/element/{element}/text", self.base);
-        let answer: Value = self.client.get(url).send().await?.json().await?;
-        Ok(answer["value"].as_str().unwrap_or_default().to_owned())
-    }
-
-    /// Fails if the checker finds a violation of WCAG 2.2, level AA, or of its best practices.
-    async fn is_accessible(&self, page: &str) -> anyhow::Result<()> {
-        self.run(AXE).await?;
-        let script = "const done = arguments[arguments.length - 1];\
-            axe.run().then((found) => done(found.violations.map((one) => one.id + ': ' + one.nodes.map((node) => node.html).slice(0, 3).join(' '))), (error) => done([String(error)]))";
-        let found = self.call("execute/async", json!({"script": script, "args": []})).await?;
-        ensure!(found == json!([]), "{page}: {found:#}");
-        Ok(())
     }
 
     /// Presses keys.
@@ -142,26 +99,13 @@ impl Window {
     }
 }
 
-/// A checker of accessibility that runs in a page: axe-core 4.14.1 of the npm package, whose digest is below.
-const AXE: &str = include_str!("assets/axe.min.js");
-const AXE_DIGEST: &str = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c";
-
-/// Looks at the pages of a UI that everybody reads, in which the namespace has the Sync `app`, with these pages below its own.
-pub async fn look(base: &str, namespace: &str, below: &[(&str, &str)]) -> anyhow::Result<()> {
-    let window = Window::open(true).await?;
+/// Looks at the pages of a UI that everybody reads, in which the namespace has the Sync `app`.
+pub async fn look(base: &str, namespace: &str) -> anyhow::Result<()> {
+    let window = Window::open().await?;
     let sync = format!("/syncs/{namespace}/app");
-    let mut pages = vec![
-        ("home", "/".to_owned()),
-        ("sync", sync.clone()),
-        ("drift", "/drift".to_owned()),
-        ("images", "/images".to_owned()),
-        ("pulls", "/pulls".to_owned()),
-        ("graph", "/graph".to_owned()),
-    ];
-    pages.extend(below.iter().map(|(name, path)| (*name, format!("{sync}{path}"))));
     for (width, scheme) in [(390, "light"), (390, "dark"), (1200, "light"), (1200, "dark")] {
         window.screen(width, scheme).await?;
-        for (name, path) in &pages {
+        for (name, path) in [("home", "/"), ("sync", &sync), ("drift", "/drift"), ("images", "/images")] {
             window.go(&format!("{base}{path}")).await?;
             let wide = window.run("return document.documentElement.scrollWidth").await?;
             ensure!(
@@ -169,85 +113,12 @@ pub async fn look(base: &str, namespace: &str, below: &[(&str, &str)]) -> anyhow
                 "{name} is {wide} wide at {width}"
             );
             window.shot(&format!("{name}-{width}-{scheme}")).await?;
-            window.is_accessible(&format!("{name} at {width}, {scheme}")).await?;
         }
     }
     keyboard(&window, base, &sync).await?;
     let heading = window.run("return document.querySelector('h1').textContent").await?;
     ensure!(heading.as_str().is_some_and(|heading| heading.contains("app")), "{heading}");
     Ok(())
-}
-
-/// A person without script reads a page, fills a form, and sends it.
-pub async fn without_script(base: &str, key: &str, namespace: &str) -> anyhow::Result<()> {
-    let window = Window::open(false).await?;
-    window.go(&format!("{base}{key}")).await?;
-    window.go(&format!("{base}/")).await?;
-    window.press(&format!("a[href='/syncs/{namespace}/app']")).await?;
-    window.press("details.suspend > summary").await?;
-    window.write("form[action$='/suspend'] input[name=reason]", "without script").await?;
-    window.press("form[action$='/suspend'] button").await?;
-    let banner = window.text(".banner.good").await?;
-    ensure!(banner.contains("suspended"), "{banner}");
-    eventually(SOON, "the page to offer to resume", || async {
-        window.go(&format!("{base}/syncs/{namespace}/app")).await?;
-        Ok(window.text("main").await?.contains("Resume"))
-    })
-    .await?;
-    window.press("form[action$='/resume'] button").await?;
-    let banner = window.text(".banner.good").await?;
-    ensure!(banner.contains("resumed"), "{banner}");
-    // Every page is there as a whole.
-    for (path, text) in [
-        (format!("/syncs/{namespace}/app/object?kind=ConfigMap&namespace={namespace}&name=a"), "As in Git"),
-        (format!("/syncs/{namespace}/app/plan"), "plan"),
-        ("/drift".to_owned(), "Drift"),
-        ("/pulls".to_owned(), "Pull requests"),
-        ("/graph".to_owned(), "Dependencies"),
-    ] {
-        window.go(&format!("{base}{path}")).await?;
-        let shown = window.text("main").await?;
-        ensure!(shown.contains(text), "{path}: {shown}");
-    }
-    Ok(())
-}
-
-/// Signs in at the provider, lets it do so, and acts as the user whom it names.
-pub async fn sign_in_with_provider(
-    base: &str,
-    page: &str,
-    (user, password): (&str, &str),
-) -> anyhow::Result<()> {
-    let window = Window::open(true).await?;
-    window.go(&format!("{base}{page}")).await?;
-    window.press("a.button").await?;
-    window.write("#user_name", user).await?;
-    window.write("#password", password).await?;
-    window.press("form .primary.button").await?;
-    window.press("#authorize-app").await?;
-    eventually(SOON, "the page that was opened first", || async {
-        Ok(window.run("return location.pathname").await? == *page)
-    })
-    .await?;
-    let header = window.text("header").await?;
-    ensure!(header.contains(&format!("forge:{user}")), "{header}");
-    window.press("details.suspend > summary").await?;
-    window.write("form[action$='/suspend'] input[name=reason]", "by a user of the forge").await?;
-    window.press("form[action$='/suspend'] button").await?;
-    let banner = window.text(".banner.good").await?;
-    ensure!(banner.contains("suspended"), "{banner}");
-    window.press("form[action='/logout'] button").await?;
-    eventually(SOON, "the page to sign in", || async {
-        Ok(window.run("return location.pathname").await? == "/login")
-    })
-    .await
-}
-
-#[test]
-fn the_checker_of_accessibility_is_that_of_its_package() {
-    use sha2::{Digest as _, Sha256};
-    let digest: String = Sha256::digest(AXE).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(digest, AXE_DIGEST);
 }
 
 /// By keyboard alone: the keys, the filter, the first row, and its page.

@@ -2,14 +2,13 @@
 
 use holdfast_tests::root;
 use holdfast_tests::shared::Shared;
-use serde_json::json;
 
 /// The shared agent has the namespaces of the tests of tokens; the others have agents of their own.
 pub const AGENT: &[&str] = &[
     "--ui-auth=token",
     "--ui-listen=127.0.0.1:0",
     "--namespaces",
-    "ui-a,ui-b,ui-act,ui-decide,ui-hostile,ui-live,ui-own,ui-object,ui-secret,ui-plan,ui-pods",
+    "ui-a,ui-b,ui-act,ui-decide,ui-hostile,ui-live,ui-own",
 ];
 pub const REPORT: &str = "Report";
 pub const HOSTILE: &str = "\"><img src=x onerror=alert(1)><script>alert(1)</script>";
@@ -33,13 +32,4 @@ pub async fn people(shared: &Shared) -> anyhow::Result<()> {
         shared.env.cluster.must(&["apply", "--server-side", "-f", &file]).await?;
     }
     Ok(())
-}
-
-/// A Deployment with one pod of an image.
-pub fn workload(image: &str) -> String {
-    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
-        "replicas": 1, "selector": {"matchLabels": {"app": "web"}},
-        "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [
-            {"name": "app", "image": image, "resources": {"requests": {"cpu": "0.5"}}}]}}}})
-    .to_string()
 }
