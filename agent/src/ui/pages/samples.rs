@@ -57,6 +57,7 @@ fn rows(x: Text<'_>) -> Rows {
             row("/spec/paused", Standing::Missing, Some("false"), None, Vec::new()),
             row("/spec/minReadySeconds", Standing::Other, None, Some("9"), scaler()),
             row("/spec/image", Standing::Same, Some("app:1"), Some("app:1"), ours()),
+            row("/data/notes", Standing::Same, Some("one\ntwo"), Some("one\ntwo"), ours()),
             row("/spec/cpu", Standing::Equivalent, Some("0.5"), Some("500m"), ours()),
             row("/spec/revisionHistoryLimit", Standing::Default, None, Some("10"), Vec::new()),
         ],
