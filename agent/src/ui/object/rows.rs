@@ -277,7 +277,7 @@ mod tests {
         rows.listed.iter().map(line).collect()
     }
 
-    fn managed(manager: &str, operation: &str, fields: Value) -> Value {
+    fn managed(manager: &str, operation: &str, fields: &Value) -> Value {
         json!({"manager": manager, "operation": operation, "apiVersion": "apps/v1", "fieldsType": "FieldsV1", "fieldsV1": fields})
     }
 
@@ -291,8 +291,8 @@ mod tests {
         let live = json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": "web", "namespace": "shop", "uid": "1", "labels": {"a/b": "c"}, "managedFields": [
-                managed("holdfast", "Apply", json!({"f:metadata": {"f:labels": {"f:a/b": {}}}})),
-                managed("kubectl", "Update", json!({"f:spec": {"f:replicas": {}, "f:minReadySeconds": {}}}))]},
+                managed("holdfast", "Apply", &json!({"f:metadata": {"f:labels": {"f:a/b": {}}}})),
+                managed("kubectl", "Update", &json!({"f:spec": {"f:replicas": {}, "f:minReadySeconds": {}}}))]},
             "spec": {"replicas": 5, "minReadySeconds": 9, "revisionHistoryLimit": 10, "template": {"spec": {"containers": [
                 {"name": "sidecar", "image": "s:1"}, {"name": "app", "image": "app:1", "args": ["a"]}]}}},
             "status": {"replicas": 3},
