@@ -78,33 +78,3 @@ fn a_failed_revision_gets_a_revert_that_mends_it_or_is_closed_by_a_newer_one() -
         Ok(())
     })
 }
-
-#[test]
-fn a_revert_shows_the_events_of_objects_that_are_not_healthy() -> anyhow::Result<()> {
-    run(AGENT, |shared| async move {
-        let wish = Wish { sync: json!({"rollback": {"pullRequest": "OnFailure"}}), ..Wish::default() };
-        let room = Room::set(shared, "reviews-events", &[("a", "one")], &wish).await?;
-        let event = |object: &str, message: &str| {
-            json!({"apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "BackOff", "message": message, "count": 7,
-                "metadata": {"name": format!("{object}.1"), "namespace": "reviews-events"},
-                "involvedObject": {"kind": "Pod", "name": object, "namespace": "reviews-events"},
-                "lastTimestamp": "2026-01-01T00:00:00Z"})
-            .to_string()
-        };
-        for (object, message) in [("web-5d4f-abcde", "cannot pull"), ("other-5d4f-abcde", "of another one")] {
-            shared.env.cluster.apply(&event(object, message)).await?;
-        }
-        // Nothing runs Pods here, so it fails after a second.
-        let web = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-            "spec": {"progressDeadlineSeconds": 1, "selector": {"matchLabels": {"app": "web"}},
-                "template": {"metadata": {"labels": {"app": "web"}},
-                    "spec": {"containers": [{"name": "web", "image": "web:1"}]}}}});
-        room.git.commit(&[("web.yaml", &web.to_string())], "Add web")?;
-        let pull = revert(&room).await?;
-        let text = pull["body"].as_str().context("it has a description")?;
-        let line = "- 2026-01-01T00:00:00Z, `Pod web-5d4f-abcde`, 7 times: `BackOff`: `cannot pull`";
-        assert!(text.contains("**Events**") && text.contains(line), "{text}");
-        assert!(!text.contains("of another one"), "{text}");
-        Ok(())
-    })
-}
