@@ -10,7 +10,7 @@ use holdfast_tests::{eventually, sync};
 use serde_json::{Value, json};
 
 const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {key: \"1\"}\n";
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(1);
 
 /// What a Sync must say.
 struct Said<'a> {

@@ -23,7 +23,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 const SECRET: &str = "0123456789abcdef";
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Makes a webhook of a repository, for pushes.
 async fn subscribe(forge: &Forge, repository: &Repository, url: &str, secret: &str) -> anyhow::Result<()> {

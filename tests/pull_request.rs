@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 /// What goes on beside the tests lives as long as the binary, so it cannot be on the runtime of one test.
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Runtime::new().expect("a runtime needs nothing but threads"));
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(1);
 static FORGE: OnceCell<Forge> = OnceCell::const_new();
 
 /// Runs one test on the forge that all share.

@@ -48,7 +48,7 @@ where
 }
 
 /// What the cluster may take to become what a test waits for.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// A ConfigMap with one key, as YAML.
 pub fn config_map(name: &str, value: &str) -> String {
