@@ -23,8 +23,8 @@ fn on_loopback_everybody_reads_nobody_writes_and_reading_asks_nothing() -> anyho
             .agent(&["--ui-auth=loopback", "--ui-listen=127.0.0.1:0", "--namespaces", namespace])
             .await?;
         shared.begin(namespace, &[("a.yaml", &config_map("a", "1"))], &json!({})).await?;
-        let nobody = Visitor::nobody(&address(&agent)?)?;
-        let page = nobody.get("/syncs/ui-loopback/app").await?;
+        let anonymous = Visitor::anonymous(&address(&agent)?)?;
+        let page = anonymous.get("/syncs/ui-loopback/app").await?;
         ensure!(
             page.status == 200
                 && page.text.contains("ConfigMap ui-loopback/a")
@@ -33,18 +33,19 @@ fn on_loopback_everybody_reads_nobody_writes_and_reading_asks_nothing() -> anyho
             page.text
         );
         for deed in ["reconcile", "suspend", "decide"] {
-            let answer = nobody.post(&format!("/syncs/ui-loopback/app/{deed}"), &[("reason", "x")]).await?;
+            let answer =
+                anonymous.post(&format!("/syncs/ui-loopback/app/{deed}"), &[("reason", "x")]).await?;
             ensure!((400..500).contains(&answer.status), "{deed}: {answer:?}");
         }
         ensure!(
-            nobody.as_host("/", "ui.example.com").await?.status == 403,
+            anonymous.as_host("/", "ui.example.com").await?.status == 403,
             "a name of another site is refused"
         );
         let requests = || async { agent.metric("holdfast_api_requests_total").await };
         let before = requests().await?;
         for path in ["/", "/drift", "/images", "/syncs/ui-loopback/app"] {
             for _ in 0..20 {
-                ensure!(nobody.get(path).await?.status == 200, "{path}");
+                ensure!(anonymous.get(path).await?.status == 200, "{path}");
             }
         }
         ensure!((requests().await? - before).abs() < 3.0, "the pages cost requests");
@@ -53,7 +54,7 @@ fn on_loopback_everybody_reads_nobody_writes_and_reading_asks_nothing() -> anyho
             "object?kind=Secret&namespace=ui-loopback&name=git",
             "log?namespace=ui-loopback&pod=web&container=app",
         ] {
-            let answer = nobody.get(&format!("/syncs/ui-loopback/app/{path}")).await?;
+            let answer = anonymous.get(&format!("/syncs/ui-loopback/app/{path}")).await?;
             ensure!((400..500).contains(&answer.status), "{path}: {answer:?}");
         }
         browser::look(&address(&agent)?, namespace).await
@@ -102,7 +103,7 @@ fn a_proxy_names_users_and_what_the_agent_does_for_them_is_recorded() -> anyhow:
             bob,
             Visitor::proxied(&base, "system:admin", "")?,
             Visitor::proxied(&base, "carol", "system:masters")?,
-            Visitor::nobody(&base)?,
+            Visitor::anonymous(&base)?,
         ] {
             let answer = visitor.post(act, &fields).await?;
             ensure!(matches!(answer.status, 403 | 404), "{answer:?}");
@@ -163,10 +164,10 @@ fn the_ui_of_the_command_line_has_the_rights_of_its_kubeconfig() -> anyhow::Resu
         let (_process, _folder, url) = serve(kubeconfig, &["-n", namespace]).await?;
         let (base, _) = url.split_once("/open").context("no key")?;
         ensure!(
-            Visitor::nobody(base)?.get("/").await?.status == 403,
+            Visitor::anonymous(base)?.get("/").await?.status == 403,
             "who does not know the key sees nothing"
         );
-        let opened = Visitor::nobody(base)?.get(&url[base.len()..]).await?;
+        let opened = Visitor::anonymous(base)?.get(&url[base.len()..]).await?;
         let dora = Visitor::with_cookie(base, &opened.header("set-cookie"))?;
         eventually(SOON, "the page to show the Sync", || async {
             let home: Answer = dora.get("/").await?;

@@ -19,9 +19,9 @@ fn a_user_who_signs_in_acts_with_the_own_rights_and_no_other_site_can() -> anyho
         let editor = account(shared, namespace, "editor", "holdfast-edit").await?;
         let reader = account(shared, namespace, "reader", "holdfast-view").await?;
         let base = address(&shared.agent)?;
-        let form = Visitor::nobody(&base)?.get("/login").await?;
+        let form = Visitor::anonymous(&base)?.get("/login").await?;
         ensure!(form.status == 200 && form.text.contains("name=\"token\""));
-        let wrong = Visitor::nobody(&base)?.post("/login", &[("token", "wrong")]).await?;
+        let wrong = Visitor::anonymous(&base)?.post("/login", &[("token", "wrong")]).await?;
         ensure!(wrong.status == 401 && wrong.header("set-cookie").is_empty());
         let signed = Visitor::sign_in(&base, &editor).await?;
         let page = signed.get("/syncs/ui-act/app").await?;

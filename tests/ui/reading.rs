@@ -57,11 +57,11 @@ fn a_user_sees_the_namespaces_that_the_user_may_list_and_not_the_name_of_another
             sync["sync"]["kind"] == "Sync" && sync["objects"]["listed"][0]["name"] == "of-this",
             "{sync}"
         );
-        // Nobody, and somebody with a wrong token.
-        let nobody = Visitor::nobody(&base)?;
-        let home = nobody.get("/").await?;
+        // Without a token, and with a wrong one.
+        let anonymous = Visitor::anonymous(&base)?;
+        let home = anonymous.get("/").await?;
         ensure!((home.status, home.header("location")) == (303, "/login?next=%2F".to_owned()), "{home:?}");
-        ensure!(nobody.json("/").await?.status == 401);
+        ensure!(anonymous.json("/").await?.status == 401);
         ensure!(Visitor::bearer(&base, "wrong-token")?.get("/").await?.status == 401);
         Ok(())
     })

@@ -7,7 +7,7 @@ use holdfast_tests::agent::Agent;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 
-/// Somebody who opens pages.
+/// A visitor of the pages.
 pub struct Visitor {
     base: String,
     client: reqwest::Client,
@@ -51,7 +51,7 @@ impl Visitor {
         Ok(Self { base: base.to_owned(), client })
     }
 
-    pub fn nobody(base: &str) -> anyhow::Result<Self> {
+    pub fn anonymous(base: &str) -> anyhow::Result<Self> {
         Self::new(base, &[])
     }
 
@@ -74,7 +74,7 @@ impl Visitor {
     }
 
     pub async fn sign_in(base: &str, token: &str) -> anyhow::Result<Self> {
-        let answer = Self::nobody(base)?.post("/login", &[("token", token)]).await?;
+        let answer = Self::anonymous(base)?.post("/login", &[("token", token)]).await?;
         ensure!(answer.status == 303, "{answer:?}");
         let cookie = answer.header("set-cookie");
         ensure!(cookie.starts_with("__Host-") && cookie.contains("Secure"), "{cookie}");

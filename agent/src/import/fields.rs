@@ -1,4 +1,4 @@
-//! Reads the fields of an object and remembers which ones: what nobody has read is reported, so that no field is dropped
+//! Reads the fields of an object and remembers which ones: fields that no mapping read are reported, so that no field is dropped
 //! silently. Pure.
 
 use std::cell::RefCell;
@@ -17,7 +17,7 @@ pub struct Fields<'v> {
     read: Rc<RefCell<BTreeSet<String>>>,
 }
 
-/// A field that nobody has read.
+/// A field that no mapping read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unread {
     pub path: String,
@@ -108,7 +108,7 @@ impl<'v> Fields<'v> {
         fields.map(|(key, _)| (key.clone(), below.below(key).whole().clone())).collect()
     }
 
-    /// Returns the fields that nobody has read, with what a table says of them.
+    /// Returns the fields that no mapping read, with what a table says of them.
     pub fn unread(&self, advice: &[Advice]) -> Vec<Unread> {
         let mut found = Vec::new();
         self.search(advice, &mut found);
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_reads_is_reported_with_its_path() {
+    fn a_field_that_no_mapping_reads_is_reported_with_its_path() {
         let object = json!({"spec": {
             "url": "https://x", "interval": 5, "gone": null, "none": [],
             "ref": {"branch": "main", "tag": "v1"},

@@ -89,7 +89,7 @@ pub struct SignedIn {
     pub next: String,
 }
 
-/// Why nobody has signed in.
+/// Why a sign-in failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcError {
     #[error("cannot reach the provider {0}: {1}")]

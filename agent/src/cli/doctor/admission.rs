@@ -8,12 +8,12 @@ use serde_json::json;
 use super::finding::{Finding, Findings};
 use crate::api::Approval;
 
-/// A user that nobody is.
-const NOBODY: &str = "holdfast-doctor-is-nobody";
+/// A user that does not exist.
+const NO_USER: &str = "holdfast-doctor-no-user";
 
 pub async fn check(client: &Client) -> Vec<Finding> {
     let mut findings = Findings::of("admission");
-    let spec = json!({"sync": "holdfast-doctor", "planId": "000000000000", "decision": "Reject", "approver": NOBODY,
+    let spec = json!({"sync": "holdfast-doctor", "planId": "000000000000", "decision": "Reject", "approver": NO_USER,
         "reason": "a dry run of holdfast doctor"});
     let approval = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Approval",
         "metadata": {"name": "holdfast-doctor"}, "spec": spec});

@@ -56,7 +56,7 @@ fn a_fork_is_a_head_in_another_repository_or_in_one_that_is_gone() {
     };
     assert!(gitea(1).is_some_and(|own| !own.fork && own.draft && own.ancestor.as_deref() == Some("cc")));
     assert!(gitea(2).is_some_and(|found| found.fork));
-    // Pushed to refs/for/main by somebody who may only read: the repository of the head is that of the base.
+    // Pushed to refs/for/main by a user who may only read: the repository of the head is that of the base.
     let agit = json!({"number": 1, "head": {"sha": "aa", "ref": "refs/pull/1/head", "repo_id": 1},
         "base": {"sha": "bb", "ref": "main", "repo_id": 1}});
     assert!(reviews(Forge::Gitea).pull_request(&agit).is_some_and(|found| found.fork));

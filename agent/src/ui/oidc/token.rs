@@ -54,7 +54,7 @@ pub enum ClaimError {
 pub struct Claims(Map<String, Value>);
 
 impl Claims {
-    /// Reads a token, whose signature is not looked at.
+    /// Reads a token without a check of its signature.
     pub fn read(token: &str) -> Result<Self, ClaimError> {
         let mut parts = token.split('.');
         let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
